@@ -1,0 +1,11 @@
+// Package lease is the one package that knows asynq's keys in Redis, as asynq
+// v0.26 lays them out; a test pins them.
+//
+// A followed session's task waits in asynq's retry set, due when its holder's
+// lease ends. [Queue.Renew] moves that time on, and [Queue.Release] makes tasks
+// run now. [Queue.Sweep] puts tasks back that a dead worker left active, long
+// before asynq's own recovery would, and [Queue.MendOrphans] those that are in
+// no list of asynq's at all.
+//
+// The package knows nothing of sessions, outcomes or receivers.
+package lease

@@ -1,0 +1,170 @@
+package lease
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// batch is how many tasks one command or script handles, so that Redis answers
+// others in between.
+const batch = 500
+
+// Queue gives access to one asynq queue. It is safe for concurrent use.
+type Queue struct {
+	redis redis.UniversalClient
+	name  string
+}
+
+// NewQueue makes a Queue.
+func NewQueue(rdb redis.UniversalClient, name string) *Queue {
+	return &Queue{rdb, name}
+}
+
+func (q *Queue) key(suffix string) string { return "asynq:{" + q.name + "}:" + suffix }
+func (q *Queue) taskKey(id string) string { return q.key("t:" + id) }
+func (q *Queue) taskPrefix() string       { return q.key("t:") }
+func (q *Queue) wrap(what string, err error) error {
+	return fmt.Errorf("%s in queue %s: %w", what, q.name, err)
+}
+
+// Register makes asynq's tools know the queue before its first task.
+func (q *Queue) Register(ctx context.Context) error {
+	if err := q.redis.SAdd(ctx, "asynq:queues", q.name).Err(); err != nil {
+		return q.wrap("registering", err)
+	}
+	return nil
+}
+
+// Status says what became of a task whose lease was to be renewed.
+type Status int
+
+// What Renew finds.
+const (
+	Renewed   Status = iota // it waits in the retry set, due at the new time or later
+	Elsewhere               // it is about to run, or running
+	Gone                    // it was deleted, archived or finished
+)
+
+// Renew moves the due times of waiting tasks to until, in whole seconds as asynq
+// keeps them, and never back. It returns one Status for each id.
+func (q *Queue) Renew(ctx context.Context, ids []string, until time.Time) ([]Status, error) {
+	statuses := make([]Status, 0, len(ids))
+	for len(ids) > 0 {
+		n := min(len(ids), batch)
+		found, err := q.renewBatch(ctx, ids[:n], until)
+		if err != nil {
+			return nil, q.wrap("renewing leases", err)
+		}
+		statuses = append(statuses, found...)
+		ids = ids[n:]
+	}
+	return statuses, nil
+}
+
+func (q *Queue) renewBatch(ctx context.Context, ids []string, until time.Time) ([]Status, error) {
+	due := float64(until.Unix())
+	members := make([]redis.Z, len(ids))
+	for i, id := range ids {
+		members[i] = redis.Z{Score: due, Member: id}
+	}
+	pipe := q.redis.Pipeline()
+	pipe.ZAddArgs(ctx, q.key("retry"), redis.ZAddArgs{XX: true, GT: true, Members: members})
+	scores := pipe.Do(ctx, zmscore(q.key("retry"), ids)...)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	found, err := scores.Slice()
+	if err != nil {
+		return nil, err
+	}
+	statuses := make([]Status, len(ids))
+	var missing []int
+	for i, score := range found {
+		if score == nil {
+			missing = append(missing, i)
+		}
+	}
+	return statuses, q.findMissing(ctx, ids, missing, statuses)
+}
+
+// zmscore is written out because go-redis reads a missing score as zero.
+func zmscore(key string, ids []string) []any {
+	args := make([]any, 0, len(ids)+2)
+	args = append(args, "ZMSCORE", key)
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	return args
+}
+
+// findMissing tells tasks that run from those that are gone.
+func (q *Queue) findMissing(ctx context.Context, ids []string, missing []int, statuses []Status) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	pipe := q.redis.Pipeline()
+	states := make([]*redis.SliceCmd, len(missing))
+	for i, place := range missing {
+		states[i] = pipe.HMGet(ctx, q.taskKey(ids[place]), "state")
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	for i, place := range missing {
+		statuses[place] = Elsewhere
+		switch states[i].Val()[0] {
+		case nil, "archived", "completed":
+			statuses[place] = Gone
+		}
+	}
+	return nil
+}
+
+// KEYS: retry, pending. ARGV: task key prefix, ids…
+// Answers the ids that are active: their runs have not returned yet.
+var releaseScript = redis.NewScript(`
+local active = {}
+local time = redis.call('TIME')
+for i = 2, #ARGV do
+  local id = ARGV[i]
+  if redis.call('ZREM', KEYS[1], id) == 1 then
+    redis.call('RPUSH', KEYS[2], id)
+    redis.call('HSET', ARGV[1] .. id, 'state', 'pending', 'pending_since', time[1] .. string.format('%06d', time[2]) .. '000')
+  elseif redis.call('HGET', ARGV[1] .. id, 'state') == 'active' then
+    active[#active + 1] = id
+  end
+end
+return active`)
+
+// Release makes waiting tasks run now, before others that are pending, as
+// asynq's Inspector.RunTask does for one. It returns those that are running at
+// this moment, to be released again; tasks that are pending, finished or gone
+// are left alone.
+func (q *Queue) Release(ctx context.Context, ids []string) (active []string, err error) {
+	for len(ids) > 0 {
+		n := min(len(ids), batch)
+		found, err := releaseScript.Run(ctx, q.redis, []string{q.key("retry"), q.key("pending")},
+			scriptArgs(q.taskPrefix(), ids[:n])...).StringSlice()
+		if err != nil {
+			return nil, q.wrap("releasing tasks", err)
+		}
+		active = append(active, found...)
+		ids = ids[n:]
+	}
+	return active, nil
+}
+
+func scriptArgs(first string, rest []string) []any {
+	args := make([]any, 0, len(rest)+1)
+	args = append(args, first)
+	for _, s := range rest {
+		args = append(args, s)
+	}
+	return args
+}
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }

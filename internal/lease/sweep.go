@@ -1,0 +1,115 @@
+package lease
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A worker that lives renews asynq's own lease of an active task every 5 s to
+// 30 s, so it never falls under 25 s but for a slow Redis or clocks apart.
+const staleLease = 20 * time.Second
+
+// KEYS: active, asynq's leases, pending. ARGV: task key prefix, stale lease in s.
+// By Redis's clock. An entry whose task is gone is dropped.
+var sweepScript = redis.NewScript(`
+local time = redis.call('TIME')
+local stale = tonumber(time[1]) + tonumber(ARGV[2])
+local back = 0
+for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+  local ends = redis.call('ZSCORE', KEYS[2], id)
+  if not ends or tonumber(ends) < stale then
+    redis.call('LREM', KEYS[1], 0, id)
+    redis.call('ZREM', KEYS[2], id)
+    local task = ARGV[1] .. id
+    if redis.call('HEXISTS', task, 'msg') == 1 then
+      redis.call('RPUSH', KEYS[3], id)
+      redis.call('HSET', task, 'state', 'pending', 'pending_since', time[1] .. string.format('%06d', time[2]) .. '000')
+      back = back + 1
+    end
+  end
+end
+return back`)
+
+// Sweep puts active tasks back whose worker is dead: asynq's lease is missing,
+// as after a failover (hibiken/asynq#1144), or was not renewed for 10 s. It
+// returns how many it put back. A task that runs all the same is run twice, so
+// handlers must bear that.
+func (q *Queue) Sweep(ctx context.Context) (int, error) {
+	back, err := sweepScript.Run(ctx, q.redis,
+		[]string{q.key("active"), q.key("lease"), q.key("pending")}, q.taskPrefix(), seconds(staleLease)).Int()
+	if err != nil {
+		return 0, q.wrap("sweeping active tasks", err)
+	}
+	return back, nil
+}
+
+// KEYS: the task, pending, active, scheduled, retry, archived, completed. ARGV: id.
+// A hash without a message is what a late result leaves of a deleted task.
+var mendScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if redis.call('LPOS', KEYS[2], ARGV[1]) or redis.call('LPOS', KEYS[3], ARGV[1]) then return 0 end
+for i = 4, 7 do
+  if redis.call('ZSCORE', KEYS[i], ARGV[1]) then return 0 end
+end
+if redis.call('HEXISTS', KEYS[1], 'msg') == 0 then
+  redis.call('DEL', KEYS[1])
+  return 0
+end
+redis.call('RPUSH', KEYS[2], ARGV[1])
+redis.call('HSET', KEYS[1], 'state', 'pending')
+return 1`)
+
+// MendOrphans finds tasks that are in no list of asynq's, as when Redis lost a
+// list, and makes them run. It returns how many. It reads the whole key space.
+func (q *Queue) MendOrphans(ctx context.Context) (int, error) {
+	listed, err := q.listed(ctx)
+	if err != nil {
+		return 0, q.wrap("listing tasks", err)
+	}
+	mended := 0
+	prefix := q.taskPrefix()
+	keys := q.redis.Scan(ctx, 0, prefix+"*", 1000).Iterator()
+	for keys.Next(ctx) {
+		id := keys.Val()[len(prefix):]
+		if listed[id] {
+			continue
+		}
+		n, err := mendScript.Run(ctx, q.redis, []string{
+			q.taskKey(id), q.key("pending"), q.key("active"),
+			q.key("scheduled"), q.key("retry"), q.key("archived"), q.key("completed"),
+		}, id).Int()
+		if err != nil {
+			return mended, q.wrap("mending a task", err)
+		}
+		mended += n
+	}
+	if err := keys.Err(); err != nil {
+		return mended, q.wrap("scanning tasks", err)
+	}
+	return mended, nil
+}
+
+// listed are the ids that asynq's lists hold. A task that moves meanwhile is
+// looked at again by the script.
+func (q *Queue) listed(ctx context.Context) (map[string]bool, error) {
+	pipe := q.redis.Pipeline()
+	var lists []*redis.StringSliceCmd
+	for _, list := range []string{"pending", "active"} {
+		lists = append(lists, pipe.LRange(ctx, q.key(list), 0, -1))
+	}
+	for _, set := range []string{"scheduled", "retry", "archived", "completed"} {
+		lists = append(lists, pipe.ZRange(ctx, q.key(set), 0, -1))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	ids := make(map[string]bool)
+	for _, list := range lists {
+		for _, id := range list.Val() {
+			ids[id] = true
+		}
+	}
+	return ids, nil
+}

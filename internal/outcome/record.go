@@ -1,0 +1,154 @@
+package outcome
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// keyPrefix begins the name of every record.
+const keyPrefix = "identwatch:"
+
+// recordVersion is what this release writes. It reads this version alone, for
+// there is no earlier one.
+const recordVersion = 1
+
+// State says how far a session's story has gone.
+type State string
+
+// The states of a record.
+const (
+	None      State = ""          // there is no record
+	Following State = "following" // being polled; not final yet
+	Sealed    State = "sealed"    // final, and sealed; the follower posts it
+	Handed    State = "handed"    // webhook:deliver posts it
+	Delivered State = "delivered" // a receiver acknowledged it; the result is erased
+	GivenUp   State = "given_up"  // no receiver acknowledged it within the window
+	Cancelled State = "cancelled" // the application stopped it; nothing is posted
+)
+
+// Final reports whether nothing is left to post, so that the session may be
+// removed at MarkSign.
+func (s State) Final() bool {
+	return s == Delivered || s == GivenUp || s == Cancelled
+}
+
+// Removal says how far the removal at MarkSign has gone.
+type Removal string
+
+// The states of a removal.
+const (
+	NotRemoved     Removal = ""        // not tried, or not answered yet
+	RemovalHanded  Removal = "handed"  // session:remove does it
+	Removed        Removal = "removed" // MarkSign said so
+	RemovedUnknown Removal = "unknown" // MarkSign never said so, and it is tried no more
+)
+
+// ErrRecordVersion says that a record was written by a release that this one
+// does not know.
+var ErrRecordVersion = errors.New("the session's record has a version that this release does not know")
+
+// Record is what Redis holds of a session, with nothing personal: the result
+// stays sealed. Times are by Redis's clock, and zero where nothing happened yet.
+type Record struct {
+	State   State
+	Removal Removal
+
+	Type   string // of the event, for example "identification.completed"
+	Reason string // of the end, for example "refused" or "deadline"
+
+	Now         time.Time // when the record was read
+	Started     time.Time // when a worker first ran the session's task
+	Final       time.Time // when the outcome was sealed
+	Ended       time.Time // when it was delivered, given up or cancelled
+	RemoveBegun time.Time // when the first DELETE was about to go out
+	RemovedAt   time.Time // when the removal ended
+
+	Polls    int // until the outcome was known, by the worker that saw it
+	Attempts int // posts begun
+	Removals int // DELETEs begun
+	Refusals int // DELETEs that MarkSign answered with an error body
+
+	Holder     string    // the worker that follows it
+	ClaimUntil time.Time // until when a post may be under way
+	LastError  string    // of the last post or DELETE that failed
+
+	claimant string
+	sealed   []byte
+}
+
+// ClaimLeft is for how long a post by somebody else than claimant may still be
+// under way; zero or less where none can be.
+func (r Record) ClaimLeft(claimant string) time.Duration {
+	if r.claimant == claimant || r.ClaimUntil.IsZero() {
+		return 0
+	}
+	return r.ClaimUntil.Sub(r.Now)
+}
+
+// decode reads the answer of a script: whether it did what was asked, Redis's
+// time in milliseconds, and the record.
+func decode(reply any) (did bool, r Record, err error) {
+	parts, ok := reply.([]any)
+	if !ok || len(parts) != 3 {
+		return false, Record{}, errors.New("a script answered in another shape")
+	}
+	outcome, ok1 := parts[0].(int64)
+	now, ok2 := parts[1].(string)
+	pairs, ok3 := parts[2].([]any)
+	if !ok1 || !ok2 || !ok3 {
+		return false, Record{}, errors.New("a script answered in another shape")
+	}
+	r.Now = millis(now)
+	if len(pairs) == 0 {
+		return outcome == 1, r, nil
+	}
+	fields := make(map[string]string, len(pairs)/2)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		name, _ := pairs[i].(string)
+		fields[name], _ = pairs[i+1].(string)
+	}
+	if fields["v"] != strconv.Itoa(recordVersion) {
+		return false, Record{}, fmt.Errorf("%w (%.8q)", ErrRecordVersion, fields["v"])
+	}
+	r.fill(fields)
+	return outcome == 1, r, nil
+}
+
+func (r *Record) fill(fields map[string]string) {
+	r.State = State(fields["state"])
+	r.Removal = Removal(fields["removal"])
+	r.Type = fields["type"]
+	r.Reason = fields["reason"]
+	r.Started = millis(fields["started"])
+	r.Final = millis(fields["final"])
+	r.Ended = millis(fields["ended"])
+	r.RemoveBegun = millis(fields["remove_begun"])
+	r.RemovedAt = millis(fields["removed"])
+	r.Polls = count(fields["polls"])
+	r.Attempts = count(fields["attempts"])
+	r.Removals = count(fields["removals"])
+	r.Refusals = count(fields["refusals"])
+	r.Holder = fields["holder"]
+	r.ClaimUntil = millis(fields["claim"])
+	r.LastError = fields["error"]
+	r.claimant = fields["claimant"]
+	r.sealed = []byte(fields["sealed"])
+}
+
+func millis(s string) time.Time {
+	ms, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || ms <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func count(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,156 @@
+package outcome
+
+import "github.com/redis/go-redis/v9"
+
+// Every script begins with the prelude, works on the one record KEYS[1], and
+// answers {1 where it did what was asked, else 0; Redis's time in ms; the record}.
+// Running one again with the same arguments changes no more than a count, for a
+// client whose connection broke cannot know whether the first run was done.
+const prelude = `
+local key = KEYS[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function ms(n) return string.format('%.0f', n) end
+local function get(field) return redis.call('HGET', key, field) or '' end
+local function set(...) redis.call('HSET', key, ...) end
+local function keep(n) redis.call('PEXPIRE', key, ms(tonumber(n))) end
+local function answer(did) return {did, ms(now), redis.call('HGETALL', key)} end
+local state = get('state')
+local function claimed_by_other(claimant)
+  local holder = get('claimant')
+  return holder ~= '' and holder ~= claimant and tonumber(get('claim')) > now
+end
+local function claim(claimant, duration)
+  if get('claimant') ~= claimant then redis.call('HINCRBY', key, 'attempts', 1) end
+  set('claimant', claimant, 'claim', ms(now + tonumber(duration)))
+end
+local function release(claimant)
+  if get('claimant') == claimant then redis.call('HDEL', key, 'claimant', 'claim') end
+end
+local function keep_finished(at_least)
+  local retention = tonumber(get('retention')) or 0
+  keep(math.max(retention, 86400000, tonumber(at_least)) + 3600000)
+end
+`
+
+func script(body string) *redis.Script { return redis.NewScript(prelude + body) }
+
+var (
+	readScript = script(`return answer(1)`)
+
+	// ARGV: holder, ms to keep, retention in ms
+	followScript = script(`
+if state == '' then set('v', 1, 'state', 'following', 'started', ms(now), 'retention', ARGV[3]) end
+set('holder', ARGV[1])
+if state == '' or state == 'following' then keep(ARGV[2]) end
+return answer(1)`)
+
+	// ARGV: holder. Forgets a session that nobody wants followed any more.
+	forgetScript = script(`
+if state ~= 'following' or get('holder') ~= ARGV[1] then return answer(0) end
+redis.call('DEL', key)
+return answer(1)`)
+
+	// ARGV: new state (sealed or handed), type, reason, polls, sealed result,
+	// ms to keep, claimant or '', claim in ms, retention in ms, why it is handed or ''
+	sealScript = script(`
+if state == '' then
+  set('v', 1, 'started', ms(now), 'retention', ARGV[9])
+elseif state ~= 'following' then
+  return answer(state == ARGV[1] and ARGV[7] ~= '' and get('claimant') == ARGV[7] and 1 or 0)
+end
+set('state', ARGV[1], 'final', ms(now), 'type', ARGV[2], 'reason', ARGV[3], 'polls', ARGV[4], 'sealed', ARGV[5])
+if ARGV[7] ~= '' then claim(ARGV[7], ARGV[8]) end
+if ARGV[10] ~= '' then set('error', ARGV[10]) end
+keep(ARGV[6])
+return answer(1)`)
+
+	// ARGV: claimant, claim in ms
+	claimScript = script(`
+if (state ~= 'sealed' and state ~= 'handed') or claimed_by_other(ARGV[1]) then return answer(0) end
+claim(ARGV[1], ARGV[2])
+return answer(1)`)
+
+	// ARGV: claimant, why the post failed
+	failScript = script(`
+if (state ~= 'sealed' and state ~= 'handed') or get('claimant') ~= ARGV[1] then return answer(0) end
+release(ARGV[1])
+set('error', ARGV[2])
+return answer(1)`)
+
+	// ARGV: claimant, why it is handed over, ms to keep
+	handScript = script(`
+if (state ~= 'sealed' and state ~= 'handed') or claimed_by_other(ARGV[1]) then return answer(0) end
+release(ARGV[1])
+set('state', 'handed', 'error', ARGV[2])
+keep(ARGV[3])
+return answer(1)`)
+
+	// ARGV: type, reason, polls, retention in ms
+	// A 2xx is a fact, whatever the record says: also where Redis lost the
+	// record, and where somebody else gave up in the meantime.
+	deliveredScript = script(`
+if state == 'delivered' then return answer(1) end
+if state == 'cancelled' then return answer(0) end
+if state == '' then set('v', 1, 'started', ms(now), 'retention', ARGV[4]) end
+if state == '' or state == 'following' then
+  set('type', ARGV[1], 'reason', ARGV[2], 'polls', ARGV[3], 'final', ms(now), 'attempts', 1)
+end
+set('state', 'delivered', 'ended', ms(now))
+redis.call('HDEL', key, 'sealed', 'claimant', 'claim', 'error')
+keep_finished(0)
+return answer(1)`)
+
+	// ARGV: claimant, why, redelivery window in ms
+	giveUpScript = script(`
+if state == 'given_up' then return answer(1) end
+if (state ~= 'sealed' and state ~= 'handed') or claimed_by_other(ARGV[1]) then return answer(0) end
+release(ARGV[1])
+set('state', 'given_up', 'ended', ms(now), 'error', ARGV[2])
+if tonumber(ARGV[3]) == 0 then redis.call('HDEL', key, 'sealed') end
+keep_finished(ARGV[3])
+return answer(1)`)
+
+	// ARGV: retention in ms
+	cancelScript = script(`
+if state == 'cancelled' then return answer(1) end
+if state ~= '' and state ~= 'following' then return answer(0) end
+if state == '' then set('v', 1, 'started', ms(now), 'retention', ARGV[1]) end
+set('state', 'cancelled', 'ended', ms(now), 'final', ms(now), 'holder', '')
+keep_finished(0)
+return answer(1)`)
+
+	// No ARGV. Writes before a DELETE goes out, so that WAIT on the same
+	// connection covers the note, and reads the note back.
+	removingScript = script(`
+if state ~= 'delivered' and state ~= 'given_up' and state ~= 'cancelled' then return answer(0) end
+if get('removal') == 'removed' or get('removal') == 'unknown' then return answer(0) end
+redis.call('HINCRBY', key, 'removals', 1)
+redis.call('HSETNX', key, 'remove_begun', ms(now))
+return answer(1)`)
+
+	// ARGV: why the DELETE failed, 1 where MarkSign refused it, else 0
+	removalFailedScript = script(`
+if state ~= 'delivered' and state ~= 'given_up' and state ~= 'cancelled' then return answer(0) end
+if get('removal') == 'removed' or get('removal') == 'unknown' then return answer(0) end
+set('removal', 'handed', 'error', ARGV[1])
+redis.call('HINCRBY', key, 'refusals', ARGV[2])
+return answer(1)`)
+
+	// ARGV: removal (removed or unknown)
+	removedScript = script(`
+if state ~= 'delivered' and state ~= 'given_up' and state ~= 'cancelled' then return answer(0) end
+local removal = get('removal')
+if removal == 'removed' or removal == ARGV[1] then return answer(1) end
+set('removal', ARGV[1], 'removed', ms(now))
+return answer(1)`)
+
+	// KEYS: records, ARGV: holder. Answers the places, from 1, of those that
+	// somebody else holds, or nobody.
+	othersScript = redis.NewScript(`
+local others = {}
+for i, key in ipairs(KEYS) do
+  if redis.call('HGET', key, 'holder') ~= ARGV[1] then others[#others + 1] = i end
+end
+return others`)
+)

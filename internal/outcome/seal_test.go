@@ -1,0 +1,116 @@
+package outcome
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func ring(t testing.TB, keys ...[]byte) *Keyring {
+	t.Helper()
+	k, err := NewKeyring(keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestKeyring_OpensWithAnyKeyAndSealsWithTheFirst(t *testing.T) {
+	t.Parallel()
+	old := ring(t, testKey).seal("identwatch:a", []byte("secret"))
+	rotated := ring(t, otherKey, testKey)
+	if got, err := rotated.open("identwatch:a", old); err != nil || string(got) != "secret" {
+		t.Errorf("opened %q, %v", got, err)
+	}
+	fresh := rotated.seal("identwatch:a", []byte("secret"))
+	if _, err := ring(t, testKey).open("identwatch:a", fresh); !errors.Is(err, ErrSealUnknownKey) {
+		t.Errorf("the old key alone: %v", err)
+	}
+	if got, err := ring(t, otherKey).open("identwatch:a", fresh); err != nil || string(got) != "secret" {
+		t.Errorf("the new key alone: %q, %v", got, err)
+	}
+}
+
+func TestKeyring_NamesWhyASealCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	k := ring(t, testKey)
+	sealed := k.seal("identwatch:a", []byte("secret"))
+	change := func(place int) []byte {
+		c := append([]byte(nil), sealed...)
+		c[place] ^= 1
+		return c
+	}
+	for name, c := range map[string]struct {
+		record string
+		sealed []byte
+		want   error
+	}{
+		"empty":                {"identwatch:a", nil, ErrSealTruncated},
+		"the version alone":    {"identwatch:a", sealed[:1], ErrSealTruncated},
+		"the header alone":     {"identwatch:a", sealed[:sealHeader], ErrSealTruncated},
+		"another version":      {"identwatch:a", change(0), ErrSealVersion},
+		"another key":          {"identwatch:a", change(1), ErrSealUnknownKey},
+		"the nonce changed":    {"identwatch:a", change(sealHeader), ErrSealBroken},
+		"the text changed":     {"identwatch:a", change(len(sealed) - 17), ErrSealBroken},
+		"the tag changed":      {"identwatch:a", change(len(sealed) - 1), ErrSealBroken},
+		"cut by one":           {"identwatch:a", sealed[:len(sealed)-1], ErrSealBroken},
+		"another session's":    {"identwatch:b", sealed, ErrSealBroken},
+		"lengthened":           {"identwatch:a", append(append([]byte(nil), sealed...), 0), ErrSealBroken},
+		"cut within the nonce": {"identwatch:a", sealed[:sealHeader+5], ErrSealTruncated},
+	} {
+		if got, err := k.open(c.record, c.sealed); !errors.Is(err, c.want) || got != nil {
+			t.Errorf("%s: opened %q, error %v, want %v", name, got, err, c.want)
+		}
+	}
+}
+
+func TestNewKeyring_RefusesWrongKeysWithoutPrintingThem(t *testing.T) {
+	t.Parallel()
+	if _, err := NewKeyring(); err == nil {
+		t.Error("no key is accepted")
+	}
+	_, err := NewKeyring(testKey, []byte("short-marked"))
+	if err == nil || strings.Contains(err.Error(), "marked") || !strings.Contains(err.Error(), "key 2") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestResult_PrintsNothingPersonal(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		for _, v := range []any{result, &result} {
+			if got := fmt.Sprintf(verb, v); strings.Contains(got, "MARKED") {
+				t.Errorf("%s prints %s", verb, got)
+			}
+		}
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	k := ring(f, testKey)
+	f.Add("identwatch:a", k.seal("identwatch:a", []byte("secret")))
+	f.Add("identwatch:b", k.seal("identwatch:a", []byte("secret")))
+	f.Add("", []byte{sealVersion})
+	f.Fuzz(func(t *testing.T, record string, sealed []byte) {
+		got, err := k.open(record, sealed)
+		if err == nil && string(got) != "secret" {
+			t.Errorf("opened %q from bytes that were never sealed", got)
+		}
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add("1", "following", "1700000000000", "3")
+	f.Add("2", "", "-1", "x")
+	f.Fuzz(func(t *testing.T, version, state, when, n string) {
+		_, r, err := decode([]any{int64(1), when, []any{"v", version, "state", state, "started", when, "polls", n, "claim", when}})
+		if (err == nil) != (version == "1") {
+			t.Errorf("version %q: %v", version, err)
+		}
+		if err == nil && r.State != State(state) {
+			t.Errorf("state %q became %q", state, r.State)
+		}
+		_ = r.ClaimLeft("x")
+	})
+}

@@ -1,0 +1,206 @@
+package outcome
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Config says how a Store keeps its records.
+type Config struct {
+	Redis   redis.UniversalClient // required
+	Keyring *Keyring              // required
+	// SessionTimeout is for how long a session is followed at most.
+	SessionTimeout time.Duration
+	// DeliveryWindow is for how long an event is posted again and again.
+	DeliveryWindow time.Duration
+	// RedeliveryWindow is for how long the sealed result is kept after delivery
+	// was given up. Zero: it is erased at once.
+	RedeliveryWindow time.Duration
+}
+
+// Store reads and changes records. It is safe for concurrent use, by any number
+// of processes.
+//
+// Methods that change a record return it as it is afterwards, and whether they
+// did what was asked; where they did not, the record says who was first.
+type Store struct {
+	cfg Config
+}
+
+// A finished record is kept, by the scripts, an hour longer than the task, for a
+// task whose record is gone would be followed anew, and longer than the day for
+// which a removal is tried.
+
+// margin is what a record outlives its purpose by, so that whoever comes late
+// still finds it.
+const margin = 24 * time.Hour
+
+// NewStore makes a Store.
+func NewStore(cfg Config) *Store {
+	return &Store{cfg}
+}
+
+// Session names a record, and carries what a record that Redis lost is made
+// from anew.
+type Session struct {
+	ID        string // "account:token"
+	Retention time.Duration
+}
+
+func (s Session) key() string { return keyPrefix + s.ID }
+
+// Result is a final outcome on its way to the receiver.
+type Result struct {
+	Type   string // of the event
+	Reason string
+	Polls  int
+	Body   []byte // the event, as it is posted; personal data
+}
+
+// String keeps the personal data out of logs.
+func (r Result) String() string { return r.Type + " [redacted]" }
+
+// GoString keeps the personal data out of logs.
+func (r Result) GoString() string { return r.String() }
+
+func (s *Store) run(ctx context.Context, rdb redis.Scripter, sc *redis.Script, session Session, args ...any) (bool, Record, error) {
+	reply, err := sc.Run(ctx, rdb, []string{session.key()}, args...).Result()
+	if err != nil {
+		return false, Record{}, fmt.Errorf("the session's record: %w", err)
+	}
+	return decode(reply)
+}
+
+// Read returns the record; its state is None where there is none.
+func (s *Store) Read(ctx context.Context, session Session) (Record, error) {
+	_, r, err := s.run(ctx, s.cfg.Redis, readScript, session)
+	return r, err
+}
+
+// Follow begins a record, or takes one over: from now on holder follows the session.
+func (s *Store) Follow(ctx context.Context, session Session, holder string) (Record, error) {
+	keep := s.cfg.SessionTimeout + s.cfg.DeliveryWindow + margin
+	_, r, err := s.run(ctx, s.cfg.Redis, followScript, session, holder, keep.Milliseconds(), session.Retention.Milliseconds())
+	return r, err
+}
+
+// Forget erases the record of a session that has no outcome and whose task
+// somebody deleted, where holder still holds it.
+func (s *Store) Forget(ctx context.Context, session Session, holder string) error {
+	_, _, err := s.run(ctx, s.cfg.Redis, forgetScript, session, holder)
+	return err
+}
+
+// others are looked for in batches, so that Redis answers others meanwhile.
+const othersBatch = 1000
+
+// HeldByOthers returns which of the sessions somebody else holds by now, or nobody.
+func (s *Store) HeldByOthers(ctx context.Context, ids []string, holder string) (map[string]bool, error) {
+	others := make(map[string]bool)
+	for len(ids) > 0 {
+		batch := ids[:min(len(ids), othersBatch)]
+		ids = ids[len(batch):]
+		keys := make([]string, len(batch))
+		for i, id := range batch {
+			keys[i] = keyPrefix + id
+		}
+		places, err := othersScript.Run(ctx, s.cfg.Redis, keys, holder).Int64Slice()
+		if err != nil {
+			return nil, fmt.Errorf("the sessions' records: %w", err)
+		}
+		for _, place := range places {
+			others[batch[place-1]] = true
+		}
+	}
+	return others, nil
+}
+
+// Seal writes the outcome, once, and claims the post for claimant. A repeated
+// call of the same claimant is answered like the first.
+func (s *Store) Seal(ctx context.Context, session Session, result Result, claimant string, claim time.Duration) (bool, Record, error) {
+	return s.seal(ctx, session, result, Sealed, claimant, claim, "")
+}
+
+// SealHanded writes the outcome, once, for webhook:deliver to post.
+func (s *Store) SealHanded(ctx context.Context, session Session, result Result, why string) (bool, Record, error) {
+	return s.seal(ctx, session, result, Handed, "", 0, why)
+}
+
+func (s *Store) seal(ctx context.Context, session Session, result Result, state State, claimant string, claim time.Duration, why string) (bool, Record, error) {
+	sealed := s.cfg.Keyring.seal(session.key(), result.Body)
+	return s.run(ctx, s.cfg.Redis, sealScript, session, string(state), result.Type, result.Reason, result.Polls, sealed,
+		s.undeliveredKept(), claimant, claim.Milliseconds(), session.Retention.Milliseconds(), why)
+}
+
+func (s *Store) undeliveredKept() int64 { return (s.cfg.DeliveryWindow + margin).Milliseconds() }
+
+// Open returns the event that the record holds sealed, or an ErrSeal error.
+func (s *Store) Open(session Session, r Record) (Result, error) {
+	body, err := s.cfg.Keyring.open(session.key(), r.sealed)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Type: r.Type, Reason: r.Reason, Polls: r.Polls, Body: body}, nil
+}
+
+// Claim takes the right to post for the duration given, where the state still
+// asks for a post and nobody else may be posting.
+func (s *Store) Claim(ctx context.Context, session Session, claimant string, claim time.Duration) (bool, Record, error) {
+	return s.run(ctx, s.cfg.Redis, claimScript, session, claimant, claim.Milliseconds())
+}
+
+// Fail notes that claimant's post failed, and gives the claim back.
+func (s *Store) Fail(ctx context.Context, session Session, claimant, why string) (bool, Record, error) {
+	return s.run(ctx, s.cfg.Redis, failScript, session, claimant, why)
+}
+
+// HandOver leaves the post to webhook:deliver.
+func (s *Store) HandOver(ctx context.Context, session Session, claimant, why string) (bool, Record, error) {
+	return s.run(ctx, s.cfg.Redis, handScript, session, claimant, why, s.undeliveredKept())
+}
+
+// Deliver notes that a receiver acknowledged the event, and erases the result.
+func (s *Store) Deliver(ctx context.Context, session Session, result Result) (bool, Record, error) {
+	return s.run(ctx, s.cfg.Redis, deliveredScript, session, result.Type, result.Reason, result.Polls, session.Retention.Milliseconds())
+}
+
+// GiveUp ends the delivery without a receiver's word. The sealed result stays
+// for the redelivery window.
+func (s *Store) GiveUp(ctx context.Context, session Session, claimant, why string) (bool, Record, error) {
+	return s.run(ctx, s.cfg.Redis, giveUpScript, session, claimant, why, s.cfg.RedeliveryWindow.Milliseconds())
+}
+
+// Cancel ends a session that has no outcome yet; nothing is posted.
+func (s *Store) Cancel(ctx context.Context, session Session) (bool, Record, error) {
+	return s.run(ctx, s.cfg.Redis, cancelScript, session, session.Retention.Milliseconds())
+}
+
+// Removing reads the note back that allows a DELETE, and counts the DELETE that
+// is about to go out. It did not where the record asks for none.
+//
+// With waitFor above zero it also waits until at least one replica has the
+// note, or answers ErrNotReplicated after that time.
+func (s *Store) Removing(ctx context.Context, session Session, waitFor time.Duration) (bool, Record, error) {
+	if waitFor <= 0 {
+		return s.run(ctx, s.cfg.Redis, removingScript, session)
+	}
+	return s.removingReplicated(ctx, session, waitFor)
+}
+
+// FailRemoval notes that a DELETE failed, and leaves the next to session:remove.
+// A refusal is MarkSign's own error body; it is counted.
+func (s *Store) FailRemoval(ctx context.Context, session Session, why string, refused bool) (bool, Record, error) {
+	refusals := 0
+	if refused {
+		refusals = 1
+	}
+	return s.run(ctx, s.cfg.Redis, removalFailedScript, session, why, refusals)
+}
+
+// EndRemoval notes how the removal ended: Removed or RemovedUnknown.
+func (s *Store) EndRemoval(ctx context.Context, session Session, removal Removal) (bool, Record, error) {
+	return s.run(ctx, s.cfg.Redis, removedScript, session, string(removal))
+}

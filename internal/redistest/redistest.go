@@ -1,0 +1,194 @@
+// Package redistest gives each test a Redis of its own: a real redis-server
+// from the PATH on a free port, or the embedded one that `identwatch dev` ships.
+// It is imported by tests alone.
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// Server is a real redis-server.
+type Server struct {
+	Addr string // host:port
+	Dir  string // where it keeps its files
+
+	tb   testing.TB
+	args []string
+	mu   sync.Mutex
+	cmd  *exec.Cmd
+}
+
+// Available reports whether redis-server is on the PATH. In CI it must be.
+func Available(tb testing.TB) bool {
+	tb.Helper()
+	if _, err := exec.LookPath("redis-server"); err == nil {
+		return true
+	}
+	if os.Getenv("CI") != "" {
+		tb.Fatal("redis-server is not on the PATH, and in CI the real one is required")
+	}
+	return false
+}
+
+// Start starts a redis-server that lasts as long as the test. The arguments are
+// added to its command line. Without a redis-server the test is skipped.
+func Start(tb testing.TB, args ...string) *Server {
+	tb.Helper()
+	if !Available(tb) {
+		tb.Skip("redis-server is not on the PATH; this test needs the real one")
+	}
+	s := &Server{Dir: tb.TempDir(), tb: tb, args: args}
+	s.Addr = freeAddr(tb)
+	s.Restart()
+	tb.Cleanup(s.Kill)
+	return s
+}
+
+// Restart starts the server, which Kill or Stop ended, on its address and files.
+func (s *Server) Restart() {
+	s.tb.Helper()
+	host, port, _ := net.SplitHostPort(s.Addr)
+	args := append([]string{
+		"--bind", host, "--port", port, "--dir", s.Dir, "--save", "", "--appendonly", "no",
+		"--logfile", filepath.Join(s.Dir, "redis.log"), "--daemonize", "no",
+	}, s.args...)
+	cmd := exec.Command("redis-server", args...) //nolint:gosec // a test's own arguments
+	if err := cmd.Start(); err != nil {
+		s.tb.Fatalf("starting redis-server: %v", err)
+	}
+	s.mu.Lock()
+	s.cmd = cmd
+	s.mu.Unlock()
+	s.await()
+}
+
+func (s *Server) await() {
+	s.tb.Helper()
+	rdb := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1})
+	defer rdb.Close() //nolint:errcheck // a test's own client
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		err := rdb.Ping(context.Background()).Err()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.tb.Fatalf("redis-server did not start: %v", err)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// Kill ends the server as kill -9 does.
+func (s *Server) Kill() { s.end(os.Kill) }
+
+// Stop ends the server as an operator does.
+func (s *Server) Stop() { s.end(os.Interrupt) }
+
+func (s *Server) end(signal os.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(signal)
+	_ = s.cmd.Wait()
+	s.cmd = nil
+}
+
+// URL names the server as REDIS_URL does.
+func (s *Server) URL() string { return "redis://" + s.Addr + "/0" }
+
+// Client returns a client that is closed with the test.
+func (s *Server) Client() *redis.Client {
+	rdb := redis.NewClient(&redis.Options{Addr: s.Addr})
+	s.tb.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
+// Embedded returns a client of an embedded Redis over in-memory connections, so
+// that it works within a testing/synctest bubble too, where the caller closes both.
+func Embedded() (*redis.Client, *miniredis.Miniredis) {
+	m := miniredis.NewMiniRedis()
+	return redis.NewClient(&redis.Options{
+		Addr:   "127.0.0.1:1", // never dialled; an address needs no look-up
+		Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
+	}), m
+}
+
+// Each runs a test on a real redis-server and on the embedded one.
+func Each(t *testing.T, test func(t *testing.T, rdb *redis.Client)) {
+	t.Helper()
+	t.Run("real", func(t *testing.T) {
+		t.Parallel()
+		test(t, Start(t).Client())
+	})
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		rdb, m := Embedded()
+		t.Cleanup(func() { _ = rdb.Close(); m.Close() })
+		test(t, rdb)
+	})
+}
+
+// Dump returns everything that Redis holds, as redis-cli would show it, for a
+// search of what must not be there.
+func Dump(ctx context.Context, rdb *redis.Client) (string, error) {
+	var b strings.Builder
+	keys := rdb.Scan(ctx, 0, "*", 1000).Iterator()
+	for keys.Next(ctx) {
+		key := keys.Val()
+		value, err := dumpKey(ctx, rdb, key)
+		if err != nil {
+			return "", fmt.Errorf("reading a key: %w", err)
+		}
+		fmt.Fprintf(&b, "%s = %v\n", key, value)
+	}
+	return b.String(), keys.Err()
+}
+
+func dumpKey(ctx context.Context, rdb *redis.Client, key string) (any, error) {
+	kind, err := rdb.Type(ctx, key).Result()
+	if err != nil {
+		return nil, err
+	}
+	switch kind {
+	case "string":
+		value, err := rdb.Get(ctx, key).Result()
+		if err == redis.Nil { //nolint:errorlint // go-redis returns it bare
+			return nil, nil
+		}
+		return value, err
+	case "hash":
+		return rdb.HGetAll(ctx, key).Result()
+	case "list":
+		return rdb.LRange(ctx, key, 0, -1).Result()
+	case "set":
+		return rdb.SMembers(ctx, key).Result()
+	case "zset":
+		return rdb.ZRangeWithScores(ctx, key, 0, -1).Result()
+	}
+	return nil, nil
+}
+
+func freeAddr(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own listener
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // it only finds a port
+	return l.Addr().String()
+}

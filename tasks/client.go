@@ -1,0 +1,107 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrDuplicate says that the session is known already: it is being followed, or
+// was finished within the retention. Nothing was changed. After an Enqueue
+// whose answer was lost it means that the session is in.
+var ErrDuplicate = errors.New("the session is already being followed, or was finished recently")
+
+// ClientConfig says how a Client reaches Redis.
+type ClientConfig struct {
+	// RedisURL is read by OpenRedis. Used where Redis is nil.
+	RedisURL string
+	// Redis is a client that the application holds already; Close leaves it open.
+	Redis redis.UniversalClient
+	// Retention is how long a finished task is kept, between MinRetention and
+	// MaxRetention. Zero: DefaultRetention.
+	Retention time.Duration
+}
+
+// Client enqueues sessions. It is safe for concurrent use.
+type Client struct {
+	asynq     *asynq.Client
+	inspector *asynq.Inspector
+	redis     redis.UniversalClient
+	owned     bool
+	retention time.Duration
+}
+
+// NewClient makes a Client. It does not connect to Redis.
+func NewClient(cfg ClientConfig) (*Client, error) {
+	if cfg.Retention != 0 && (cfg.Retention < MinRetention || cfg.Retention > MaxRetention) {
+		return nil, fmt.Errorf("a retention of %v is not between %v and %v", cfg.Retention, MinRetention, MaxRetention)
+	}
+	c := &Client{redis: cfg.Redis, retention: cfg.Retention}
+	if c.redis == nil {
+		opened, err := OpenRedis(cfg.RedisURL)
+		if err != nil {
+			return nil, err
+		}
+		c.redis, c.owned = opened, true
+	}
+	c.asynq = asynq.NewClientFromRedisClient(c.redis)
+	c.inspector = asynq.NewInspectorFromRedisClient(c.redis)
+	return c, nil
+}
+
+// Close closes the connections that the Client opened itself.
+func (c *Client) Close() error {
+	if !c.owned {
+		return nil
+	}
+	return c.redis.Close()
+}
+
+// Enqueue has the session followed. Once it returned nil, the session's event is
+// posted until a receiver acknowledges it or the delivery window is over. It
+// returns a *ValidationError for a session that is refused, ErrDuplicate for one
+// that is known, and otherwise what Redis answered; then the session may or may
+// not be in, and repeating the call is safe.
+//
+// A follow task that somebody archived by hand is set to run again, which is no
+// duplicate.
+func (c *Client) Enqueue(ctx context.Context, s Session) error {
+	task, err := NewFollowTask(s, c.retention)
+	if err != nil {
+		return err
+	}
+	_, err = c.asynq.EnqueueContext(ctx, task)
+	if errors.Is(err, asynq.ErrTaskIDConflict) {
+		return c.enqueueKnown(ctx, task, s.ID())
+	}
+	if err != nil {
+		return fmt.Errorf("enqueueing the session: %w", err)
+	}
+	return nil
+}
+
+// enqueueKnown answers for a task whose id is taken: an archived one is run
+// again, one that ended between the two looks is enqueued anew, and every other
+// is a duplicate.
+func (c *Client) enqueueKnown(ctx context.Context, task *asynq.Task, id string) error {
+	info, err := c.inspector.GetTaskInfo(QueueFollow, id)
+	switch {
+	case errors.Is(err, asynq.ErrTaskNotFound):
+		_, err = c.asynq.EnqueueContext(ctx, task)
+		if errors.Is(err, asynq.ErrTaskIDConflict) {
+			return ErrDuplicate
+		}
+	case err == nil && info.State == asynq.TaskStateArchived:
+		err = c.inspector.RunTask(QueueFollow, id)
+	case err == nil:
+		return ErrDuplicate
+	}
+	if err != nil {
+		return fmt.Errorf("enqueueing the session, whose task is known: %w", err)
+	}
+	return nil
+}

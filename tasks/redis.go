@@ -1,0 +1,103 @@
+package tasks
+
+import (
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+var errRedisURL = errors.New("not a Redis URL: use redis://[user:password@]host[:port][/db], rediss:// for TLS, " +
+	"redis-socket:///path[?db=n], or redis-sentinel://[user:password@]host[:port][,host[:port]…][/db]?master=name[&sentinel_password=…]")
+
+// OpenRedis makes a go-redis client from a URL of the scheme redis, rediss,
+// redis-socket or redis-sentinel. It does not connect. Its errors never hold
+// the URL, which may hold a password. The caller closes the client.
+//
+// The query of redis:// and rediss:// takes go-redis's own settings, such as
+// pool_size. In redis-sentinel:// the user and password are those of Redis, and
+// sentinel_password is that of the sentinels.
+func OpenRedis(rawURL string) (redis.UniversalClient, error) {
+	scheme, rest, found := strings.Cut(rawURL, "://")
+	if !found {
+		return nil, errRedisURL
+	}
+	switch scheme {
+	case "redis", "rediss":
+		options, err := redis.ParseURL(rawURL)
+		if err != nil {
+			return nil, errRedisURL
+		}
+		return redis.NewClient(options), nil
+	case "redis-socket":
+		return openSocket(rest)
+	case "redis-sentinel":
+		return openSentinel(rest)
+	}
+	return nil, errRedisURL
+}
+
+func openSocket(rest string) (redis.UniversalClient, error) {
+	u, err := url.Parse("unix://" + rest)
+	if err != nil || u.Path == "" {
+		return nil, errRedisURL
+	}
+	db, err := database(u.Query().Get("db"))
+	if err != nil {
+		return nil, err
+	}
+	password, _ := u.User.Password()
+	return redis.NewClient(&redis.Options{
+		Network: "unix", Addr: u.Path, Username: u.User.Username(), Password: password, DB: db,
+	}), nil
+}
+
+// openSentinel takes the list of hosts apart by hand, since net/url refuses
+// more than one port in a URL.
+func openSentinel(rest string) (redis.UniversalClient, error) {
+	authority, tail := rest, ""
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		authority, tail = rest[:i], rest[i:]
+	}
+	hosts := authority
+	userinfo := ""
+	if i := strings.LastIndex(authority, "@"); i >= 0 {
+		userinfo, hosts = authority[:i+1], authority[i+1:]
+	}
+	u, err := url.Parse("sentinel://" + userinfo + "sentinels" + tail)
+	if err != nil || hosts == "" || u.Query().Get("master") == "" {
+		return nil, errRedisURL
+	}
+	db, err := database(strings.Trim(u.Path, "/"))
+	if err != nil {
+		return nil, err
+	}
+	addresses := strings.Split(hosts, ",")
+	for i, a := range addresses {
+		if a == "" {
+			return nil, errRedisURL
+		}
+		if !strings.Contains(a, ":") {
+			addresses[i] = a + ":26379"
+		}
+	}
+	password, _ := u.User.Password()
+	return redis.NewFailoverClient(&redis.FailoverOptions{
+		MasterName: u.Query().Get("master"), SentinelAddrs: addresses,
+		SentinelPassword: u.Query().Get("sentinel_password"),
+		Username:         u.User.Username(), Password: password, DB: db,
+	}), nil
+}
+
+func database(s string) (int, error) {
+	if s == "" {
+		return 0, nil
+	}
+	db, err := strconv.ParseUint(s, 10, 16)
+	if err != nil {
+		return 0, errRedisURL
+	}
+	return int(db), nil
+}

@@ -1,0 +1,81 @@
+package tasks
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/hibiken/asynq"
+)
+
+// The task types, as asynqmon shows them.
+const (
+	TypeFollow  = "session:follow"
+	TypeDeliver = "webhook:deliver"
+	TypeRemove  = "session:remove"
+)
+
+// The queues. Each has an asynq server of its own in the worker, with its own
+// concurrency, so that none holds up another.
+const (
+	QueueFollow  = "identwatch-follow"
+	QueueDeliver = "identwatch-deliver"
+	QueueRemove  = "identwatch-remove"
+)
+
+// Retention is how long a finished task is kept. While it is kept, a second
+// Enqueue of its session is a duplicate.
+const (
+	DefaultRetention = 24 * time.Hour
+	MinRetention     = time.Hour
+	MaxRetention     = 30 * 24 * time.Hour
+)
+
+// followTimeout bounds one run of session:follow, which only reads the record
+// and hands the session to the follower.
+const followTimeout = 30 * time.Second
+
+// NewFollowTask makes the asynq task that has a session followed, for those who
+// hold an asynq.Client: client.EnqueueContext(ctx, task) is all it needs, for
+// the task carries its queue, id and options, and other options must not be
+// added. A duplicate is answered with asynq.ErrTaskIDConflict. A retention of
+// zero is DefaultRetention. The error is a *ValidationError, or names the retention.
+//
+// [Client.Enqueue] does the same and also mends a follow task that somebody archived.
+func NewFollowTask(s Session, retention time.Duration) (*asynq.Task, error) {
+	return newTask(TypeFollow, QueueFollow, s, retention, followTimeout)
+}
+
+// NewDeliverTask makes the task that posts a sealed event again and again.
+// Workers enqueue it; applications do not.
+func NewDeliverTask(f Followed, timeout time.Duration) (*asynq.Task, error) {
+	return newTask(TypeDeliver, QueueDeliver, f.Session, f.Retention, timeout)
+}
+
+// NewRemoveTask makes the task that removes a session at MarkSign. Workers
+// enqueue it; applications do not.
+func NewRemoveTask(f Followed, timeout time.Duration) (*asynq.Task, error) {
+	return newTask(TypeRemove, QueueRemove, f.Session, f.Retention, timeout)
+}
+
+func newTask(typ, queue string, s Session, retention, timeout time.Duration) (*asynq.Task, error) {
+	if retention == 0 {
+		retention = DefaultRetention
+	}
+	if retention < MinRetention || retention > MaxRetention {
+		return nil, fmt.Errorf("a retention of %v is not between %v and %v", retention, MinRetention, MaxRetention)
+	}
+	data, err := encode(s, retention)
+	if err != nil {
+		return nil, err
+	}
+	return asynq.NewTask(typ, data,
+		asynq.Queue(queue),
+		asynq.TaskID(s.ID()),
+		// asynq archives a task whose retries are used up before it asks whether
+		// the run failed at all, and a follow task that merely waits is retried.
+		asynq.MaxRetry(math.MaxInt32),
+		asynq.Timeout(timeout),
+		asynq.Retention(retention),
+	), nil
+}

@@ -1,0 +1,60 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/tasks"
+)
+
+// ensure makes sure that a task is on its way: it is enqueued, or it is there
+// already, and where it was finished or archived it is run again.
+func (w *Worker) ensure(ctx context.Context, queue, id string, task *asynq.Task, after time.Duration) error {
+	_, err := w.client.EnqueueContext(ctx, task, asynq.ProcessIn(after))
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return fmt.Errorf("enqueueing to %s: %w", queue, err)
+	}
+	return w.rerun(queue, id)
+}
+
+// rerun runs a known task again where it was finished or archived.
+func (w *Worker) rerun(queue, id string) error {
+	info, err := w.inspector.GetTaskInfo(queue, id)
+	if errors.Is(err, asynq.ErrTaskNotFound) {
+		return nil // it ended just now
+	}
+	if err != nil {
+		return fmt.Errorf("looking at a task of %s: %w", queue, err)
+	}
+	if info.State != asynq.TaskStateArchived && info.State != asynq.TaskStateCompleted {
+		return nil
+	}
+	if err := w.inspector.RunTask(queue, id); err != nil {
+		return fmt.Errorf("running a task of %s again: %w", queue, err)
+	}
+	return nil
+}
+
+// revive makes sure that somebody goes on with a session whose record stands
+// further back than its task, as when Redis lost a note, or the record with it.
+func (w *Worker) revive(ctx context.Context, job tasks.Followed, r outcome.Record) error {
+	switch r.State {
+	case outcome.None, outcome.Following, outcome.Sealed:
+		task, err := tasks.NewFollowTask(job.Session, job.Retention)
+		if err != nil {
+			return err
+		}
+		return w.ensure(ctx, tasks.QueueFollow, job.ID(), task, 0)
+	case outcome.Handed:
+		return w.ensureDelivery(ctx, job, 0)
+	}
+	return nil
+}

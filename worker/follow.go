@@ -1,0 +1,93 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/tasks"
+)
+
+// follow runs the task session:follow. It gives the session to the follower and
+// returns errFollowing, which leaves the task in asynq's retry set, due when the
+// lease ends; or, where the story is told, it ends the task.
+func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
+	job, err := tasks.Decode(t.Payload())
+	if err != nil {
+		return errPayload(err)
+	}
+	if job.Account != tasks.DefaultAccount {
+		return errAccount()
+	}
+	if w.follower.holds(job.ID()) {
+		return errFollowing(w.opts.Lease)
+	}
+	if w.follower.full() {
+		return errFull()
+	}
+	session := outcome.Session{ID: job.ID(), Retention: job.Retention}
+	record, err := w.records.Follow(ctx, session, w.holder)
+	if err != nil {
+		w.log.Error("taking a session failed", "session", job.ID(), "error", err)
+		return errRedis()
+	}
+	at, err := w.standing(ctx, job, record)
+	if err != nil {
+		return errRedis()
+	}
+	if at.step == stepEnd {
+		w.logFinished(job.ID(), record)
+		return writeResult(t, record)
+	}
+	w.follower.add(job, record, at)
+	return errFollowing(w.opts.Lease)
+}
+
+// standing says from where a session goes on, by its record. Where another
+// queue goes on, it makes sure that the task is there.
+func (w *Worker) standing(ctx context.Context, job tasks.Followed, r outcome.Record) (next, error) {
+	switch r.State {
+	case outcome.None, outcome.Following:
+		return now(stepPoll), nil
+	case outcome.Sealed:
+		return in(max(r.ClaimLeft(""), 0), stepPost), nil
+	case outcome.Handed:
+		return now(stepEnd), w.ensureDelivery(ctx, job, 0)
+	}
+	switch r.Removal {
+	case outcome.NotRemoved:
+		return in(max(removalDelay-r.Now.Sub(r.Ended), 0), stepRemove), nil
+	case outcome.RemovalHanded:
+		return now(stepEnd), w.ensureRemoval(ctx, job, 0)
+	}
+	return now(stepEnd), nil
+}
+
+// removalDelay is between the note and the DELETE: longer than what Redis with
+// appendfsync everysec can lose, so that a Redis that lost the note finds the
+// session still at MarkSign.
+const removalDelay = 2 * time.Second
+
+func (w *Worker) ensureDelivery(ctx context.Context, job tasks.Followed, after time.Duration) error {
+	task, err := tasks.NewDeliverTask(job, 2*w.opts.DeliveryTimeout)
+	if err != nil {
+		return err
+	}
+	return w.ensure(ctx, tasks.QueueDeliver, job.ID(), task, after)
+}
+
+func (w *Worker) ensureRemoval(ctx context.Context, job tasks.Followed, after time.Duration) error {
+	task, err := tasks.NewRemoveTask(job, 2*removeTimeout)
+	if err != nil {
+		return err
+	}
+	return w.ensure(ctx, tasks.QueueRemove, job.ID(), task, after)
+}
+
+// logFinished writes the one line that an operator reads of a session.
+func (w *Worker) logFinished(id string, r outcome.Record) {
+	w.log.Info("session finished", "session", id, "outcome", r.Type, "reason", r.Reason, "delivery", string(r.State),
+		"removal", string(r.Removal), "polls", r.Polls, "attempts", r.Attempts, "removals", r.Removals)
+}

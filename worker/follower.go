@@ -1,0 +1,247 @@
+package worker
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/tasks"
+)
+
+// follower holds the sessions that this process follows: one heap of due times,
+// and a bounded pool each for polls, posts and the rest. A session is in the
+// heap, or in a pool's hand, and never has a goroutine of its own.
+type follower struct {
+	*Worker
+
+	polls, posts, slow, ends pool
+	stopTaking               context.CancelFunc // of steps
+	stopPolling              context.CancelFunc // also of polls under way
+	loops                    sync.WaitGroup     // scheduling and renewing
+	limit                    *rate.Limiter      // of polls
+	rejected                 rate.Sometimes     // bounds the alert that MarkSign rejects the account
+	replicas                 replicas
+
+	mu       sync.Mutex
+	sessions map[string]*session
+	due      dueHeap
+	posting  int // sessions that the posts pool has
+	claims   int // numbers the claimants
+	wake     chan struct{}
+}
+
+const (
+	// slowWorkers bounds removals and hand-overs.
+	slowWorkers = 32
+	// postPatience is for how long a first post waits for a free slot before
+	// webhook:deliver gets it, and slotPause how often the wait looks.
+	postPatience = time.Second
+	slotPause    = 50 * time.Millisecond
+)
+
+func newFollower(w *Worker) *follower {
+	f := &follower{
+		Worker:   w,
+		sessions: make(map[string]*session),
+		wake:     make(chan struct{}, 1),
+		limit:    rate.NewLimiter(rate.Inf, 1),
+		rejected: rate.Sometimes{Interval: 10 * time.Second},
+	}
+	if w.opts.PollRate > 0 {
+		f.limit = rate.NewLimiter(rate.Limit(w.opts.PollRate), max(1, int(w.opts.PollRate/10)))
+	}
+	size := w.opts.FollowLimit + followConcurrency
+	f.polls = newPool(f, w.opts.PollWorkers, size, f.poll)
+	f.posts = newPool(f, w.opts.DeliveryConcurrency, size, f.post)
+	f.slow = newPool(f, slowWorkers, size, f.removeOrHand)
+	f.ends = pool{work: make(chan *session, size)}
+	return f
+}
+
+// start runs the follower until stop. Steps under way are aborted when working
+// is done.
+func (f *follower) start(working context.Context) {
+	taking, stopTaking := context.WithCancel(working)
+	polling, stopPolling := context.WithCancel(working)
+	f.stopTaking, f.stopPolling = stopTaking, stopPolling
+	f.polls.start(taking, polling)
+	f.posts.start(taking, working)
+	f.slow.start(taking, working)
+	f.loops.Go(func() { f.schedule(taking) })
+	f.loops.Go(func() { f.renewLoop(taking) })
+	f.loops.Go(func() { f.endLoop(taking) })
+}
+
+// stop hands every session back at once, but for those whose post or removal is
+// under way, which are handed back when that is finished and noted.
+func (f *follower) stop(working context.Context) {
+	f.stopTaking()
+	f.stopPolling()
+	f.loops.Wait()
+	f.polls.wait()
+	f.handBack(working)
+	f.posts.wait()
+	f.slow.wait()
+	f.handBack(working)
+}
+
+func (f *follower) holds(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, held := f.sessions[id]
+	return held
+}
+
+func (f *follower) full() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.sessions) >= f.opts.FollowLimit
+}
+
+// add takes a session in. One that is held already is left as it is.
+func (f *follower) add(job tasks.Followed, r outcome.Record, at next) {
+	current := time.Now()
+	age := r.Now.Sub(r.Started)
+	s := &session{
+		Followed: job, id: job.ID(), host: hostOf(f.callbackURL(job)),
+		start: current.Add(-age), deadline: current.Add(f.opts.SessionTimeout - age),
+		step: at.step, due: at.at, renewed: current,
+	}
+	if begun := job.StartedAt; !begun.IsZero() && begun.Before(s.start) {
+		s.start = begun
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, held := f.sessions[s.id]; held {
+		return
+	}
+	f.claims++
+	s.claimant = fmt.Sprintf("%s.%d", f.holder, f.claims)
+	f.sessions[s.id] = s
+	f.push(s)
+}
+
+func (w *Worker) callbackURL(job tasks.Followed) string {
+	if job.CallbackURL != "" {
+		return job.CallbackURL
+	}
+	return w.opts.CallbackURL
+}
+
+// push puts a session into the heap; the lock is held.
+func (f *follower) push(s *session) {
+	heap.Push(&f.due, s)
+	if s.place == 0 {
+		select {
+		case f.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// schedule waits for due times, and gives each due session to its pool.
+func (f *follower) schedule(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.wake:
+		case <-timer.C:
+		}
+		timer.Reset(f.dispatch(time.Now()))
+	}
+}
+
+// dispatch gives what is due to the pools and returns when to look again.
+func (f *follower) dispatch(current time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(f.due) > 0 {
+		if wait := f.due[0].due.Sub(current); wait > 0 {
+			return wait
+		}
+		f.give(heap.Pop(&f.due).(*session), current) //nolint:forcetypeassert // the heap holds nothing else
+	}
+	return time.Hour
+}
+
+// give puts a session into the hand of its pool. No pool's channel is ever full,
+// for each has room for all sessions.
+func (f *follower) give(s *session, current time.Time) {
+	switch s.step {
+	case stepPoll:
+		f.polls.work <- s
+	case stepPost:
+		f.givePost(s, current)
+	case stepHand, stepRemove:
+		f.slow.work <- s
+	case stepEnd:
+		delete(f.sessions, s.id)
+		f.ends.work <- s
+	}
+}
+
+// givePost lets a session post where a slot is free, in this process and to its
+// host; past its patience webhook:deliver has to.
+func (f *follower) givePost(s *session, current time.Time) {
+	switch {
+	case f.posting < f.opts.DeliveryConcurrency && f.hosts.acquire(s.host):
+		f.posting++
+		f.posts.work <- s
+	case s.result != nil && current.Sub(s.final) > postPatience:
+		s.step = stepHand
+		f.slow.work <- s
+	default:
+		s.due = current.Add(slotPause)
+		heap.Push(&f.due, s)
+	}
+}
+
+// put takes a session back from a pool, for its next step.
+func (f *follower) put(s *session, n next, posted bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if posted {
+		f.posting--
+	}
+	s.step, s.due = n.step, n.at
+	if f.isOver(s) {
+		delete(f.sessions, s.id)
+		return
+	}
+	f.push(s)
+}
+
+// isOver reports whether a session that waits is none of this worker's any
+// more. A result in hand is always brought to its end.
+func (f *follower) isOver(s *session) bool {
+	switch s.step {
+	case stepPoll:
+		return s.stopped || s.taken
+	case stepRemove:
+		return s.taken
+	}
+	return false
+}
+
+// handBack makes the tasks of all sessions that are in nobody's hand due at
+// once, for other workers to take.
+func (f *follower) handBack(ctx context.Context) {
+	f.mu.Lock()
+	var ids []string
+	for _, s := range f.due {
+		ids = append(ids, s.id)
+		delete(f.sessions, s.id)
+	}
+	f.due = nil
+	f.mu.Unlock()
+	ids = append(ids, f.ends.drain()...)
+	f.release(ctx, ids)
+}

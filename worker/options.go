@@ -1,0 +1,126 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/webhook"
+)
+
+// MarkSign says how the MarkSign account is reached.
+type MarkSign struct {
+	BaseURL     string // for example https://api.marksign.eu; required
+	AccessToken string // required
+	Locale      string // of sessions that name none: "lt" (also where empty) or "en"
+	// Timeout bounds one call. Zero: 10 s.
+	Timeout time.Duration
+	// Transport carries the calls. Nil: a transport of the worker's own.
+	Transport http.RoundTripper
+}
+
+// String keeps the access token out of logs.
+func (m MarkSign) String() string { return "MarkSign account [redacted]" }
+
+// GoString keeps the access token out of logs.
+func (m MarkSign) GoString() string { return m.String() }
+
+// LogValue keeps the access token out of logs.
+func (m MarkSign) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// Options say how a Worker works. The zero value of a field that is not
+// required stands for the default that its comment names.
+type Options struct {
+	Redis    redis.UniversalClient // required; the caller closes it after Run returned
+	MarkSign MarkSign              // required
+	Sender   *webhook.Sender       // required
+	// OutcomeKeys seal results in Redis: each of 32 bytes, the first seals, all
+	// open. Required.
+	OutcomeKeys [][]byte
+	// CallbackURL receives the events of sessions that name none. Without it
+	// such events wait sealed, and are posted once a worker knows where to.
+	CallbackURL string
+	// Pace is the pause between two polls. Zero: 1 s for the first 30 s, 2 s to
+	// 60 s, 3 s to 2 min, then 5 s.
+	Pace Pace
+	// PollRate bounds the polls per second of this process. Zero: no bound.
+	PollRate float64
+	// PollWorkers is how many polls may be under way at once. Zero: 256.
+	PollWorkers int
+	// FollowLimit is how many sessions this process follows at once. Zero: 50,000.
+	FollowLimit int
+	// Lease is how long a session of a dead worker waits to be taken over. Zero:
+	// 10 s; at least 3 s.
+	Lease time.Duration
+	// SessionTimeout is for how long a session is followed. Zero: 15 min.
+	SessionTimeout time.Duration
+	// DeliveryWindow is for how long an event is posted again and again. Zero: 72 h.
+	DeliveryWindow time.Duration
+	// DeliveryTimeout bounds one post, and should be the Sender's. Zero: 15 s.
+	DeliveryTimeout time.Duration
+	// DeliveryConcurrency is how many first posts, and as many repeated ones, may
+	// be under way at once; half of it to one host. Zero: 64.
+	DeliveryConcurrency int
+	// RedeliveryWindow is for how long the sealed result is kept after delivery
+	// was given up. Zero: 7 days; negative: it is erased at once.
+	RedeliveryWindow time.Duration
+	// ShutdownTimeout bounds the stop. Zero: 30 s; at least DeliveryTimeout + 2 s.
+	ShutdownTimeout time.Duration
+	// Logger receives what an operator should know. Nil: slog.Default().
+	Logger *slog.Logger
+}
+
+func or[T comparable](value, fallback T) T {
+	var zero T
+	if value == zero {
+		return fallback
+	}
+	return value
+}
+
+func (o Options) withDefaults() Options {
+	if o.Pace == nil {
+		o.Pace = DefaultPace()
+	}
+	o.PollWorkers = or(o.PollWorkers, 256)
+	o.FollowLimit = or(o.FollowLimit, 50_000)
+	o.Lease = or(o.Lease, 10*time.Second)
+	o.SessionTimeout = or(o.SessionTimeout, 15*time.Minute)
+	o.DeliveryWindow = or(o.DeliveryWindow, 72*time.Hour)
+	o.DeliveryTimeout = or(o.DeliveryTimeout, 15*time.Second)
+	o.DeliveryConcurrency = or(o.DeliveryConcurrency, 64)
+	o.RedeliveryWindow = max(or(o.RedeliveryWindow, 7*24*time.Hour), 0)
+	o.ShutdownTimeout = or(o.ShutdownTimeout, 30*time.Second)
+	o.Logger = or(o.Logger, slog.Default())
+	return o
+}
+
+// validate reports all faults at once; it is called after withDefaults.
+func (o Options) validate() error {
+	var faults []error
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	require(o.Redis != nil, "Redis is required")
+	require(o.Sender != nil, "Sender is required")
+	require(o.Lease >= 3*time.Second, "Lease is %v, under 3s", o.Lease)
+	require(o.PollRate >= 0, "PollRate is negative")
+	require(o.PollWorkers > 0, "PollWorkers is negative")
+	require(o.FollowLimit > 0, "FollowLimit is negative")
+	require(o.SessionTimeout > 0, "SessionTimeout is negative")
+	require(o.DeliveryWindow > 0, "DeliveryWindow is negative")
+	require(o.DeliveryTimeout > 0, "DeliveryTimeout is negative")
+	require(o.DeliveryConcurrency > 0, "DeliveryConcurrency is negative")
+	require(o.ShutdownTimeout >= o.DeliveryTimeout+2*time.Second,
+		"ShutdownTimeout is %v, under DeliveryTimeout (%v) and two seconds more", o.ShutdownTimeout, o.DeliveryTimeout)
+	if err := o.Pace.validate(); err != nil {
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,138 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/identwatch/identwatch/internal/marksign"
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/webhook"
+)
+
+const (
+	// notFoundGrace is for how long a new session may be unknown to MarkSign.
+	notFoundGrace = 5 * time.Second
+	// certificateTries is how often a certificate that took too long is waited for.
+	certificateTries = 3
+)
+
+// poll asks MarkSign once.
+func (f *follower) poll(ctx context.Context, s *session) next {
+	if f.leaseOver(s) {
+		return in(f.opts.Lease/3, stepPoll) // renewing decides whose it is
+	}
+	if err := f.limit.Wait(ctx); err != nil {
+		return now(stepPoll)
+	}
+	last := !time.Now().Before(s.deadline)
+	answer := f.upstream.Status(ctx, marksign.Session{Token: s.Token, Method: marksign.Method(s.Method), Locale: s.Locale})
+	if ctx.Err() != nil && answer.Verdict == marksign.Temporary {
+		return now(stepPoll) // cut off by our own stop
+	}
+	s.polls++
+	pause, final := f.judge(s, answer)
+	switch {
+	case final, last && answer.Verdict == marksign.NotFound, last && answer.Verdict == marksign.CertificateTimeout:
+		return f.conclude(s, func() (outcome.Result, error) { return answeredResult(s.Session, s.polls, answer) })
+	case last:
+		return f.conclude(s, func() (outcome.Result, error) { return s.deadlineResult() })
+	}
+	return next{stepPoll, earlier(time.Now().Add(pause), s.deadline)}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// judge says whether an answer is final, and else how long to pause. The final
+// verdicts are Identified, Refused, Expired and Failed; NotFound and
+// CertificateTimeout become final when their grace is used up.
+func (f *follower) judge(s *session, a marksign.Answer) (pause time.Duration, final bool) {
+	switch a.Verdict {
+	case marksign.Pending:
+		f.warnUnknownStatus(s, a)
+		s.answered, s.trouble, s.troubled = true, nil, marksign.Pending
+		return f.opts.Pace.after(time.Since(s.start)), false
+	case marksign.NotFound:
+		return time.Second, !s.mayAppear()
+	case marksign.CertificateTimeout:
+		s.certificates++
+		return s.backOff(a), s.certificates > certificateTries
+	case marksign.Rejected:
+		f.rejected.Do(func() {
+			f.log.Error("MarkSign rejects the access token or the account's configuration; sessions wait until it is mended",
+				"code", a.Code, "detail", a.Detail)
+		})
+		return s.backOff(a), false
+	case marksign.Temporary:
+		f.log.Debug("MarkSign is in trouble", "session", s.id, "code", a.Code, "detail", a.Detail)
+		return s.backOff(a), false
+	}
+	return 0, true
+}
+
+// mayAppear reports whether a session that MarkSign does not know may be too
+// new for it: it was never known, and for less than five seconds.
+func (s *session) mayAppear() bool {
+	if s.notFound.IsZero() {
+		s.notFound = time.Now()
+	}
+	return !s.answered && time.Since(s.notFound) < notFoundGrace
+}
+
+func (s *session) backOff(a marksign.Answer) time.Duration {
+	if s.trouble == nil {
+		s.trouble = newErrorBackoff()
+	}
+	s.troubled = a.Verdict
+	return max(s.trouble.NextBackOff(), a.RetryAfter)
+}
+
+func (f *follower) warnUnknownStatus(s *session, a marksign.Answer) {
+	if a.Detail == "" || s.warned {
+		return
+	}
+	s.warned = true
+	f.log.Warn("MarkSign answered a status that is not known; the session is followed on", "session", s.id, "detail", a.Detail)
+}
+
+// deadlineResult is the outcome of a session that was not final in time.
+func (s *session) deadlineResult() (outcome.Result, error) {
+	if s.troubled == marksign.Temporary || s.troubled == marksign.Rejected {
+		return ownResult(s.Session, s.polls, webhook.Failed, reasonUnavailable,
+			"MarkSign gave no answer before the session's time was over")
+	}
+	return ownResult(s.Session, s.polls, webhook.Expired, reasonDeadline,
+		"the person did not confirm before the session's time was over")
+}
+
+// conclude takes the outcome in hand, to be posted.
+func (f *follower) conclude(s *session, build func() (outcome.Result, error)) next {
+	r, err := build()
+	if err != nil {
+		f.log.Error("a defect in identwatch: the event could not be made", "session", s.id)
+		return f.afterDefect(s)
+	}
+	s.result, s.final = &r, time.Now()
+	f.log.Debug("session is final", "session", s.id, "outcome", r.Type, "reason", r.Reason, "polls", r.Polls)
+	return now(stepPost)
+}
+
+// afterDefect is how a session goes on whose step cannot be done here.
+func (f *follower) afterDefect(s *session) next {
+	switch s.step {
+	case stepPoll:
+		r, err := ownResult(s.Session, s.polls, webhook.Failed, reasonInternal, "a defect in identwatch")
+		if err != nil {
+			return in(time.Minute, stepPoll)
+		}
+		s.result, s.final = &r, time.Now()
+		return now(stepPost)
+	case stepPost:
+		return now(stepHand)
+	}
+	return in(time.Minute, s.step)
+}

@@ -1,0 +1,133 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/webhook"
+)
+
+// claimMargin is what a claim outlives its post by, for the note.
+const claimMargin = 2 * time.Second
+
+// redisPause is between two tries of a step that Redis did not take.
+const redisPause = 500 * time.Millisecond
+
+// post seals the outcome where that is still to be done, claims the post, posts
+// the event and notes the answer. Without a 2xx, webhook:deliver goes on.
+func (f *follower) post(ctx context.Context, s *session) next {
+	defer f.hosts.release(s.host)
+	claimed, record, err := f.claimPost(ctx, s)
+	if err != nil {
+		f.log.Error("claiming a post failed", "session", s.id, "error", err)
+		return in(redisPause, stepPost)
+	}
+	if !claimed {
+		return f.resume(ctx, s, record)
+	}
+	if s.result == nil {
+		opened, err := f.records.Open(s.record(), record)
+		if err != nil {
+			f.log.Error("the sealed result cannot be opened", "session", s.id, "error", err)
+			return f.handOver(ctx, s, err.Error(), retryPause(record.Attempts, 0))
+		}
+		s.result = &opened
+	}
+	answer := f.sender.Send(ctx, f.callbackURL(s.Followed), eventID(s.id), s.result.Body)
+	switch answer.Verdict {
+	case webhook.Delivered:
+		return f.noteDelivered(ctx, s)
+	case webhook.Gone:
+		return f.noteGivenUp(ctx, s, answer.Detail)
+	}
+	f.log.Warn("posting the event failed; it is posted again", "session", s.id, "detail", answer.Detail, "attempt", record.Attempts)
+	return f.handOver(ctx, s, answer.Detail, retryPause(record.Attempts, answer.RetryAfter))
+}
+
+func (f *follower) claimPost(ctx context.Context, s *session) (bool, outcome.Record, error) {
+	claim := f.opts.DeliveryTimeout + claimMargin
+	if s.result != nil {
+		return f.records.Seal(ctx, s.record(), *s.result, s.claimant, claim)
+	}
+	return f.records.Claim(ctx, s.record(), s.claimant, claim)
+}
+
+// resume goes on from where the record says the session stands: somebody else
+// was first, or Redis lost a note. What this worker had in hand is dropped.
+func (f *follower) resume(ctx context.Context, s *session, r outcome.Record) next {
+	s.result = nil
+	n, err := f.standing(ctx, s.Followed, r)
+	if err != nil {
+		f.log.Error("making sure of the session's next task failed", "session", s.id, "error", err)
+		return in(redisPause, s.step)
+	}
+	return n
+}
+
+func (f *follower) noteDelivered(ctx context.Context, s *session) next {
+	f.note("noting a delivery", func(ctx context.Context) error {
+		_, _, err := f.records.Deliver(ctx, s.record(), *s.result)
+		return err
+	})
+	s.result = nil
+	return in(removalDelay, stepRemove)
+}
+
+func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next {
+	f.note("noting that a delivery was given up", func(ctx context.Context) error {
+		_, _, err := f.records.GiveUp(ctx, s.record(), s.claimant, why)
+		return err
+	})
+	f.logGivenUp(s.id, why)
+	s.result = nil
+	return in(removalDelay, stepRemove)
+}
+
+func (w *Worker) logGivenUp(id, why string) {
+	w.log.Error("delivery given up; the sealed result is kept for the redelivery window", "session", id, "detail", why)
+}
+
+// handOver notes that webhook:deliver posts the event, and then enqueues it.
+// Whoever finds the note without the task makes the task.
+func (f *follower) handOver(ctx context.Context, s *session, why string, after time.Duration) next {
+	var record outcome.Record
+	var did bool
+	noted := f.note("handing a delivery over", func(ctx context.Context) (err error) {
+		did, record, err = f.records.HandOver(ctx, s.record(), s.claimant, why)
+		return err
+	})
+	if !noted {
+		return now(stepPost)
+	}
+	if !did {
+		return f.resume(ctx, s, record)
+	}
+	return f.enqueueDelivery(ctx, s.Followed, after)
+}
+
+// handSealed seals the outcome for webhook:deliver, because no slot was free
+// for a first post.
+func (f *follower) handSealed(ctx context.Context, s *session) next {
+	if s.result == nil {
+		return f.handOver(ctx, s, "a first post could not be made", 0)
+	}
+	did, record, err := f.records.SealHanded(ctx, s.record(), *s.result, "no slot was free for a first post")
+	if err != nil {
+		f.log.Error("sealing an outcome failed", "session", s.id, "error", err)
+		return in(redisPause, stepHand)
+	}
+	if !did && record.State == outcome.Sealed {
+		return f.handOver(ctx, s, "a first post could not be made", 0)
+	}
+	if !did {
+		return f.resume(ctx, s, record)
+	}
+	return f.enqueueDelivery(ctx, s.Followed, 0)
+}
+
+func (f *follower) enqueueDelivery(ctx context.Context, job tasks.Followed, after time.Duration) next {
+	f.note("enqueueing a delivery", func(ctx context.Context) error { return f.ensureDelivery(ctx, job, after) })
+	return now(stepEnd)
+}

@@ -1,0 +1,180 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/identwatch/identwatch/internal/marksign"
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/tasks"
+)
+
+const (
+	removeTimeout = 10 * time.Second
+	// removeRefusals is how often MarkSign's error body is not taken for an
+	// answer: once, and three times more.
+	removeRefusals = 4
+	// removeWindow is for how long a DELETE is tried.
+	removeWindow = 24 * time.Hour
+	// replicaPatience is for how long a note is waited for to be on a replica.
+	replicaPatience = time.Second
+)
+
+// removal is what came of one try to remove a session at MarkSign.
+type removal struct {
+	allowed bool // the note was read back, and the DELETE went out
+	record  outcome.Record
+	answer  marksign.RemoveAnswer
+}
+
+// tryRemoval reads the note back that allows the DELETE, and sends it once.
+func (w *Worker) tryRemoval(ctx context.Context, job tasks.Followed) (removal, error) {
+	session := outcome.Session{ID: job.ID(), Retention: job.Retention}
+	waitFor, err := w.follower.replicas.waitFor(ctx, w.records)
+	if err != nil {
+		return removal{}, err
+	}
+	allowed, record, err := w.records.Removing(ctx, session, waitFor)
+	if err != nil || !allowed {
+		return removal{record: record}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+	defer cancel()
+	answer := w.upstream.Remove(ctx, marksign.Session{Token: job.Token, Method: marksign.Method(job.Method), Locale: job.Locale})
+	return removal{true, record, answer}, nil
+}
+
+// removeOrHand does the steps of the slow pool.
+func (f *follower) removeOrHand(ctx context.Context, s *session) next {
+	if s.step == stepHand {
+		return f.handSealed(ctx, s)
+	}
+	return f.removeStep(ctx, s)
+}
+
+// removeStep removes the session at MarkSign; what fails goes to session:remove.
+func (f *follower) removeStep(ctx context.Context, s *session) next {
+	try, err := f.tryRemoval(ctx, s.Followed)
+	if err != nil && !errors.Is(err, outcome.ErrNotReplicated) {
+		f.log.Error("reading a note back failed", "session", s.id, "error", err)
+		return in(redisPause, stepRemove)
+	}
+	if err == nil && !try.allowed {
+		return f.resume(ctx, s, try.record)
+	}
+	noted := f.note("noting a removal", func(ctx context.Context) error {
+		if err == nil && try.answer.Verdict == marksign.Removed {
+			_, _, noteErr := f.records.EndRemoval(ctx, s.record(), outcome.Removed)
+			return noteErr
+		}
+		return f.handRemoval(ctx, s.Followed, try, err)
+	})
+	if !noted {
+		return now(stepRemove)
+	}
+	return now(stepEnd)
+}
+
+// handRemoval notes why a DELETE failed and leaves the next to session:remove.
+func (f *follower) handRemoval(ctx context.Context, job tasks.Followed, try removal, cause error) error {
+	why := try.answer.Detail
+	if cause != nil {
+		why = cause.Error()
+	}
+	session := outcome.Session{ID: job.ID(), Retention: job.Retention}
+	_, record, err := f.records.FailRemoval(ctx, session, why, try.answer.Verdict == marksign.RemoveRefused)
+	if err != nil {
+		return err
+	}
+	return f.ensureRemoval(ctx, job, retryPause(record.Removals, try.answer.RetryAfter))
+}
+
+// remove runs the task session:remove.
+func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
+	job, err := tasks.Decode(t.Payload())
+	if err != nil {
+		return errPayload(err)
+	}
+	if job.Account != tasks.DefaultAccount {
+		return errAccount()
+	}
+	try, err := w.tryRemoval(ctx, job)
+	switch {
+	case errors.Is(err, outcome.ErrNotReplicated):
+		return &pause{5 * time.Second, "waiting: " + err.Error(), false}
+	case err != nil:
+		w.log.Error("reading a note back failed", "session", job.ID(), "error", err)
+		return errRedis()
+	case !try.allowed:
+		return w.notRemovable(ctx, t, job, try.record)
+	}
+	return w.noteRemoval(ctx, t, job, try)
+}
+
+// notRemovable ends the task where there is nothing to remove any more, and
+// waits where the event is still to be delivered: then Redis lost the note.
+func (w *Worker) notRemovable(ctx context.Context, t *asynq.Task, job tasks.Followed, r outcome.Record) error {
+	if r.State.Final() || r.State == outcome.None {
+		return writeResult(t, r)
+	}
+	if err := w.revive(ctx, job, r); err != nil {
+		return errRedis()
+	}
+	return &pause{30 * time.Second, "waiting: the event is to be delivered before the session is removed; no failure", false}
+}
+
+// noteRemoval ends the task, or asks for another DELETE.
+func (w *Worker) noteRemoval(ctx context.Context, t *asynq.Task, job tasks.Followed, try removal) error {
+	session := outcome.Session{ID: job.ID(), Retention: job.Retention}
+	if try.answer.Verdict == marksign.Removed {
+		return w.endRemoval(ctx, t, session, outcome.Removed)
+	}
+	refused := try.answer.Verdict == marksign.RemoveRefused
+	_, record, err := w.records.FailRemoval(ctx, session, try.answer.Detail, refused)
+	if err != nil {
+		return errRedis()
+	}
+	if record.Refusals >= removeRefusals || record.Now.Sub(record.RemoveBegun) >= removeWindow {
+		w.log.Error("the session could not be removed at MarkSign; it is tried no more", "session", job.ID(), "detail", try.answer.Detail)
+		return w.endRemoval(ctx, t, session, outcome.RemovedUnknown)
+	}
+	return &pause{retryPause(record.Removals, try.answer.RetryAfter), "removing the session failed: " + try.answer.Detail, true}
+}
+
+func (w *Worker) endRemoval(ctx context.Context, t *asynq.Task, session outcome.Session, how outcome.Removal) error {
+	_, record, err := w.records.EndRemoval(ctx, session, how)
+	if err != nil {
+		return errRedis()
+	}
+	w.logFinished(session.ID, record)
+	return writeResult(t, record)
+}
+
+// replicas remembers for a moment whether Redis has any.
+type replicas struct {
+	mu    sync.Mutex
+	until time.Time
+	any   bool
+}
+
+// waitFor is how long a note is to be waited for on a replica; zero where
+// there is none.
+func (r *replicas) waitFor(ctx context.Context, records *outcome.Store) (time.Duration, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Now().After(r.until) {
+		n, err := records.Replicas(ctx)
+		if err != nil {
+			return 0, err
+		}
+		r.any, r.until = n > 0, time.Now().Add(time.Second)
+	}
+	if r.any {
+		return replicaPatience, nil
+	}
+	return 0, nil
+}

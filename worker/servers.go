@@ -1,0 +1,103 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/identwatch/identwatch/tasks"
+)
+
+const (
+	followConcurrency = 32
+	removeConcurrency = 16
+)
+
+// servers are the three asynq servers, one for each queue, so that a slow
+// receiver holds up neither the taking of sessions nor their removal.
+type servers struct {
+	follow *asynq.Server
+	others []*asynq.Server
+}
+
+func (w *Worker) startServers(ctx context.Context) (*servers, error) {
+	s := &servers{follow: w.newServer(ctx, tasks.QueueFollow, followConcurrency)}
+	deliver := w.newServer(ctx, tasks.QueueDeliver, w.opts.DeliveryConcurrency)
+	remove := w.newServer(ctx, tasks.QueueRemove, removeConcurrency)
+	s.others = []*asynq.Server{deliver, remove}
+	for _, start := range []struct {
+		server *asynq.Server
+		run    func(context.Context, *asynq.Task) error
+	}{{s.follow, w.follow}, {deliver, w.deliver}, {remove, w.remove}} {
+		if err := start.server.Start(w.guarded(start.run)); err != nil {
+			return s, fmt.Errorf("starting the task server: %w", err)
+		}
+	}
+	return s, nil
+}
+
+func (w *Worker) newServer(ctx context.Context, queue string, concurrency int) *asynq.Server {
+	return asynq.NewServerFromRedisClient(w.opts.Redis, asynq.Config{
+		Concurrency:              concurrency,
+		Queues:                   map[string]int{queue: 1},
+		BaseContext:              func() context.Context { return ctx },
+		TaskCheckInterval:        100 * time.Millisecond,
+		DelayedTaskCheckInterval: 500 * time.Millisecond,
+		RetryDelayFunc:           retryDelay,
+		IsFailure:                isFailure,
+		ShutdownTimeout:          w.opts.ShutdownTimeout,
+		Logger:                   asynqLogger{w.log.With("queue", queue)},
+		LogLevel:                 asynq.InfoLevel,
+	})
+}
+
+// guarded keeps the text of a panic out of Redis, where asynq would store it.
+func (w *Worker) guarded(run func(context.Context, *asynq.Task) error) asynq.HandlerFunc {
+	return func(ctx context.Context, t *asynq.Task) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				w.logPanic(t.ResultWriter().TaskID(), p)
+				err = &pause{30 * time.Second, "a defect in identwatch: see the worker's log", true}
+			}
+		}()
+		return run(ctx, t)
+	}
+}
+
+// logPanic logs where it happened, and not what it said, which may be personal.
+func (w *Worker) logPanic(session string, p any) {
+	w.log.Error("a defect in identwatch", "session", session, "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+}
+
+// stopFollowing takes no more sessions. It returns when the handlers did.
+func (s *servers) stopFollowing() { s.follow.Shutdown() }
+
+// stop ends the other servers once their runs have returned.
+func (s *servers) stop() {
+	for _, server := range s.others {
+		server.Shutdown()
+	}
+}
+
+// asynqLogger gives asynq's messages to slog. They name tasks by id and hold
+// what handlers returned, which is nothing personal.
+type asynqLogger struct{ log *slog.Logger }
+
+// Debug is of interest to asynq's developers alone.
+func (asynqLogger) Debug(...any) {}
+
+// Info is what asynq does in the ordinary course.
+func (l asynqLogger) Info(args ...any) { l.log.Debug("asynq", "says", fmt.Sprint(args...)) }
+
+// Warn is what asynq mends itself.
+func (l asynqLogger) Warn(args ...any) { l.log.Warn("asynq", "says", fmt.Sprint(args...)) }
+
+// Error is what asynq could not do.
+func (l asynqLogger) Error(args ...any) { l.log.Error("asynq", "says", fmt.Sprint(args...)) }
+
+// Fatal is never called by a server; it must not end the process.
+func (l asynqLogger) Fatal(args ...any) { l.Error(args...) }

@@ -1,0 +1,152 @@
+package worker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/identwatch/identwatch/internal/lease"
+	"github.com/identwatch/identwatch/internal/marksign"
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/webhook"
+)
+
+// Worker follows sessions. Any number of workers, in any number of processes,
+// share the work through one Redis.
+type Worker struct {
+	opts      Options
+	log       *slog.Logger
+	holder    string // names this worker in records and claims
+	records   *outcome.Store
+	upstream  *marksign.Client
+	sender    *webhook.Sender
+	client    *asynq.Client
+	inspector *asynq.Inspector
+	following *lease.Queue
+	queues    []*lease.Queue
+	hosts     *hosts
+	follower  *follower
+	running   atomic.Bool
+	// notes ends with the worker: a fact that a receiver or MarkSign told is
+	// written down even where the run of its task is over.
+	notes context.Context //nolint:containedctx // it outlives every call
+}
+
+// New checks the options and makes a Worker. It does not connect to anything.
+func New(opts Options) (*Worker, error) {
+	opts = opts.withDefaults()
+	keys, keyErr := outcome.NewKeyring(opts.OutcomeKeys...)
+	upstream, upstreamErr := marksign.New(marksign.Config{
+		BaseURL: opts.MarkSign.BaseURL, AccessToken: opts.MarkSign.AccessToken, Locale: opts.MarkSign.Locale,
+		MaxConns: opts.PollWorkers, Timeout: opts.MarkSign.Timeout, Transport: opts.MarkSign.Transport,
+	})
+	if err := errors.Join(opts.validate(), keyErr, upstreamErr); err != nil {
+		return nil, fmt.Errorf("worker options: %w", err)
+	}
+	w := &Worker{
+		opts: opts, log: opts.Logger, holder: rand.Text(), upstream: upstream, sender: opts.Sender,
+		records: outcome.NewStore(outcome.Config{
+			Redis: opts.Redis, Keyring: keys, SessionTimeout: opts.SessionTimeout,
+			DeliveryWindow: opts.DeliveryWindow, RedeliveryWindow: opts.RedeliveryWindow,
+		}),
+		client:    asynq.NewClientFromRedisClient(opts.Redis),
+		inspector: asynq.NewInspectorFromRedisClient(opts.Redis),
+		following: lease.NewQueue(opts.Redis, tasks.QueueFollow),
+		hosts:     newHosts(max(opts.DeliveryConcurrency/2, 1)),
+	}
+	w.queues = []*lease.Queue{
+		w.following, lease.NewQueue(opts.Redis, tasks.QueueDeliver), lease.NewQueue(opts.Redis, tasks.QueueRemove),
+	}
+	w.follower = newFollower(w)
+	return w, nil
+}
+
+// Ready returns nil while the worker runs and Redis answers it.
+func (w *Worker) Ready(ctx context.Context) error {
+	if !w.running.Load() {
+		return errors.New("the worker is not running")
+	}
+	if err := w.opts.Redis.Ping(ctx).Err(); err != nil {
+		return errors.New("Redis does not answer") //nolint:staticcheck // Redis is a name
+	}
+	return nil
+}
+
+// Run works until ctx is done, then stops gracefully: it takes no more tasks,
+// finishes the posts that are under way, hands every other session to the other
+// workers, and returns within the ShutdownTimeout. It returns an error only
+// where it could not start. A Worker runs once.
+func (w *Worker) Run(ctx context.Context) error {
+	working, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	w.notes = working
+	if !w.register(ctx) {
+		return nil
+	}
+	sweeping, stopSweeping := context.WithCancel(ctx)
+	swept := w.startSweeping(sweeping)
+	w.follower.start(working)
+	servers, err := w.startServers(working)
+	if err == nil {
+		w.running.Store(true)
+		w.log.Info("following sessions", "worker", w.holder, "lease", w.opts.Lease, "follow_limit", w.opts.FollowLimit)
+		<-ctx.Done()
+		w.running.Store(false)
+	}
+	w.log.Info("stopping: handing the sessions over")
+	timeout := time.AfterFunc(w.opts.ShutdownTimeout, abort)
+	defer timeout.Stop()
+	servers.stopFollowing()
+	w.follower.stop(working)
+	servers.stop()
+	stopSweeping()
+	<-swept
+	w.log.Info("stopped")
+	return err
+}
+
+// register makes the queues known, for which it waits for Redis. It returns
+// false where ctx ended first.
+func (w *Worker) register(ctx context.Context) bool {
+	for _, q := range w.queues {
+		if !w.insist(ctx, "registering a queue", q.Register) {
+			return false
+		}
+	}
+	return true
+}
+
+// insistPause is short, so that a note is written before others who wait for
+// Redis act on its absence.
+const insistPause = 50 * time.Millisecond
+
+// note writes a fact down, whatever becomes of the run that learned it. It
+// returns false where the worker's own end came first.
+func (w *Worker) note(what string, do func(context.Context) error) bool {
+	return w.insist(w.notes, what, do)
+}
+
+// insist repeats do until Redis takes it. It returns false where ctx ended first.
+func (w *Worker) insist(ctx context.Context, what string, do func(context.Context) error) bool {
+	for first := true; ; first = false {
+		err := do(ctx)
+		if err == nil {
+			return true
+		}
+		if first {
+			w.log.Error("Redis refused; trying again until it takes it", "what", what, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(insistPause):
+		}
+	}
+}
