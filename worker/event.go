@@ -1,8 +1,10 @@
 package worker
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -46,7 +48,7 @@ func identifiedResult(s tasks.Session, polls int, id *marksign.Identity) (outcom
 	sanctions := webhook.NewCheck(id.Sanctions, slices.Contains(s.Checks, tasks.Sanctions))
 	data.PEPs, data.Sanctions = &peps, &sanctions
 	data.Certificate = id.Certificate
-	data.Upstream = id.Upstream
+	data.Upstream = upstream(id, peps, sanctions)
 	return result(webhook.Completed, "", polls, data)
 }
 
@@ -71,4 +73,40 @@ func result(typ webhook.Type, reason string, polls int, data webhook.Data) (outc
 		return outcome.Result{}, err
 	}
 	return outcome.Result{Type: string(typ), Reason: reason, Polls: polls, Body: body}, nil
+}
+
+// upstream is what MarkSign sent beside what the event names. A check of a shape
+// that holds no record that can be told is among it, for nothing is dropped.
+func upstream(id *marksign.Identity, peps, sanctions webhook.Check) json.RawMessage {
+	odd := make(map[string]json.RawMessage)
+	for name, check := range map[string]struct {
+		sent json.RawMessage
+		read webhook.Check
+	}{"peps_data": {id.PEPs, peps}, "sanctions_data": {id.Sanctions, sanctions}} {
+		if check.read.Result == webhook.Unknown && !isNothing(check.sent) {
+			odd[name] = check.sent
+		}
+	}
+	if len(odd) == 0 {
+		return id.Upstream
+	}
+	if id.Upstream != nil {
+		if err := json.Unmarshal(id.Upstream, &odd); err != nil {
+			return id.Upstream
+		}
+	}
+	merged, err := json.Marshal(odd)
+	if err != nil {
+		return id.Upstream
+	}
+	return merged
+}
+
+// isNothing reports whether MarkSign sent no records at all, in one of its ways.
+func isNothing(sent json.RawMessage) bool {
+	switch string(bytes.Join(bytes.Fields(sent), nil)) {
+	case "", "null", "[]", "{}":
+		return true
+	}
+	return false
 }

@@ -1,0 +1,202 @@
+package config
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// compose is what the tests look at in docker-compose.yml.
+type compose struct {
+	Services map[string]struct {
+		Image           string
+		Command         []string
+		Environment     map[string]string
+		Ports           []string
+		Volumes         []string
+		StopGracePeriod string `yaml:"stop_grace_period"`
+		Healthcheck     struct{ Test []string }
+	}
+}
+
+func readCompose(t *testing.T) compose {
+	t.Helper()
+	text, err := os.ReadFile("../../docker-compose.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c compose
+	if err := yaml.Unmarshal(text, &c); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"identwatch", "redis", "asynqmon", "simulator", "receiver"} {
+		if c.Services[name].Image == "" {
+			t.Fatalf("no service %s with an image", name)
+		}
+	}
+	return c
+}
+
+// exampleLine is a variable of .env.example, as it stands or commented out.
+type exampleLine struct {
+	name, value string
+	commented   bool
+}
+
+func readExample(t *testing.T) []exampleLine {
+	t.Helper()
+	text, err := os.ReadFile("../../.env.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []exampleLine
+	for _, m := range regexp.MustCompile(`(?m)^(#?)[ \t]*([A-Z][A-Z0-9_]*)=(.*)$`).FindAllSubmatch(text, -1) {
+		lines = append(lines, exampleLine{string(m[2]), string(m[3]), len(m[1]) > 0})
+	}
+	if len(lines) == 0 {
+		t.Fatal("no variable in .env.example")
+	}
+	return lines
+}
+
+// isVariable says whether the configuration reads name.
+func isVariable(name string) bool {
+	return slices.ContainsFunc(Settings(), func(s Setting) bool {
+		return name == s.Name || s.Secret && name == s.fileName()
+	})
+}
+
+func TestCompose_SetsKnownVariablesAlone(t *testing.T) {
+	t.Parallel()
+	for name, service := range readCompose(t).Services {
+		if service.Image != "identwatch:local" {
+			continue
+		}
+		for variable := range service.Environment {
+			if !isVariable(variable) {
+				t.Errorf("service %s sets %s, which the configuration does not know", name, variable)
+			}
+		}
+	}
+}
+
+func TestCompose_RedisKeepsWhatItAccepted(t *testing.T) {
+	t.Parallel()
+	redis := readCompose(t).Services["redis"]
+	command := strings.Join(redis.Command, " ")
+	for _, want := range []string{"--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction"} {
+		if !strings.Contains(command, want) {
+			t.Errorf("redis runs %q, without %s", command, want)
+		}
+	}
+	if !slices.Contains(redis.Healthcheck.Test, "ping") {
+		t.Errorf("redis has the health check %q", redis.Healthcheck.Test)
+	}
+	if len(redis.Volumes) == 0 || !strings.HasSuffix(redis.Volumes[0], ":/data") {
+		t.Errorf("redis has the volumes %q", redis.Volumes)
+	}
+}
+
+func TestCompose_WaitsForTheShutdown(t *testing.T) {
+	t.Parallel()
+	grace, err := time.ParseDuration(readCompose(t).Services["identwatch"].StopGracePeriod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range Settings() {
+		if s.Name != "SHUTDOWN_TIMEOUT" {
+			continue
+		}
+		if shutdown := must(parseDuration(s.Default)); grace <= shutdown {
+			t.Errorf("stop_grace_period is %v, want more than SHUTDOWN_TIMEOUT's %v", grace, shutdown)
+		}
+	}
+}
+
+func TestCompose_PublishesToThisMachineAlone(t *testing.T) {
+	t.Parallel()
+	for name, service := range readCompose(t).Services {
+		for _, port := range service.Ports {
+			if !strings.HasPrefix(port, "127.0.0.1:") {
+				t.Errorf("service %s publishes %s", name, port)
+			}
+		}
+	}
+}
+
+func TestExample_HasKnownVariablesAlone(t *testing.T) {
+	t.Parallel()
+	for _, line := range readExample(t) {
+		if !isVariable(line.name) {
+			t.Errorf("%s is in .env.example, and the configuration does not know it", line.name)
+		}
+	}
+}
+
+func TestExample_HoldsNoSecret(t *testing.T) {
+	t.Parallel()
+	for _, line := range readExample(t) {
+		for _, s := range Settings() {
+			if s.Name == line.name && s.Secret && line.value != "" {
+				t.Errorf("%s has a value, which people would keep", line.name)
+			}
+		}
+	}
+}
+
+func TestExample_WithComposeHasAllThatIsRequired(t *testing.T) {
+	t.Parallel()
+	provided := readCompose(t).Services["identwatch"].Environment
+	for _, s := range Settings() {
+		_, byCompose := provided[s.Name]
+		byExample := slices.ContainsFunc(readExample(t), func(line exampleLine) bool { return line.name == s.Name })
+		if s.Required != "" && !byCompose && !byExample {
+			t.Errorf("%s is required, and neither docker-compose.yml nor .env.example has it", s.Name)
+		}
+	}
+}
+
+// TestExample_FilledInServes goes the way of who follows the comments: secrets
+// filled in, what Compose sets, then also all demo lines uncommented.
+func TestExample_FilledInServes(t *testing.T) {
+	secrets := map[string]string{
+		"MARKSIGN_ACCESS_TOKEN": "0123456789abcdef", "WEBHOOK_SECRETS": "whsec_" + encoded(32, 1),
+		"OUTCOME_KEYS": encoded(32, 2), "WEBHOOK_SIGNING_KEY": "whsk_" + encoded(32, 3),
+	}
+	clearVariables(t)
+	load := func(commented bool) Serve {
+		for _, line := range readExample(t) {
+			if line.commented == commented {
+				t.Setenv(line.name, line.value+secrets[line.name])
+			}
+		}
+		for name, value := range readCompose(t).Services["identwatch"].Environment {
+			t.Setenv(name, value)
+		}
+		return mustLoadServe(t)
+	}
+	load(false)
+	demo := load(true)
+	if demo.CallbackURL != "http://receiver:8091/" || demo.MarkSignURL != "http://simulator:8090" || len(demo.CallbackAllowNetworks) != 3 {
+		t.Errorf("the demo lines give %+v", demo)
+	}
+}
+
+func TestDockerfile_ChecksHealthAndIsNotRoot(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`CMD ["/identwatch", "health"]`, "\nUSER 65532:65532\n", "CGO_ENABLED=0", `ENTRYPOINT ["/identwatch"]`} {
+		if !bytes.Contains(text, []byte(want)) {
+			t.Errorf("Dockerfile lacks %s", want)
+		}
+	}
+}

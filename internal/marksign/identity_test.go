@@ -1,0 +1,92 @@
+package marksign
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestStatus_IdentifiedKeepsEveryField(t *testing.T) {
+	t.Parallel()
+	body := strings.Replace(documentedOK, `"code"`, `"control_code": "1234", "added <later>": {"a":  [1, "<\/"]}, "code"`, 1)
+	got := statusOf(t, respond(200, body))
+	id := got.Identity
+	if got.Verdict != Identified || id == nil {
+		t.Fatalf("got %v", got)
+	}
+	if id.Name != "NAME" || id.Surname != "SURNAME" || id.Code != "30303039914" || id.Country != "LT" {
+		t.Errorf("got %q %q %q %q", id.Name, id.Surname, id.Code, id.Country)
+	}
+	if string(id.PEPs) != "[]" || string(id.Sanctions) != "[]" {
+		t.Errorf("got peps %s, sanctions %s", id.PEPs, id.Sanctions)
+	}
+	if !strings.Contains(documentedOK, string(id.Certificate)) || !strings.Contains(string(id.Certificate), `"\/C=LT\/CN`) {
+		t.Errorf("the certificate is not as it was sent: %s", id.Certificate)
+	}
+	want := `{"added \u003clater\u003e":{"a":  [1, "<\/"]},"control_code":"1234","status":"ok"}`
+	if string(id.Upstream) != want {
+		t.Errorf("got upstream %s, want %s", id.Upstream, want)
+	}
+}
+
+func TestStatus_ChecksAreKeptAsSent(t *testing.T) {
+	t.Parallel()
+	for _, sent := range []string{`[]`, `{}`, `null`, `false`, `[{"id":1,"full_name":""}]`, `{"0":{"id":1}}`} {
+		id := statusOf(t, respond(200, okBody(`"peps_data":`+sent+`,"sanctions_data":`+sent))).Identity
+		if id == nil || string(id.PEPs) != sent || string(id.Sanctions) != sent {
+			t.Errorf("%s did not come through as sent", sent)
+		}
+	}
+	id := statusOf(t, respond(200, okBody(`"name":"NAME"`))).Identity
+	if id == nil || id.PEPs != nil || id.Sanctions != nil || id.Certificate != nil {
+		t.Error("an absent field is not nil")
+	}
+}
+
+// okBody is an ok answer with fields added; the last of two with one name counts.
+func okBody(more string) string {
+	return `{"status":"ok","token":"` + testToken + `","code":"30303039914",` + more + `}`
+}
+
+func TestStatus_OKNeedsItsTokenAndACode(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ more, detail string }{
+		"other token":     {`"token":"another"`, "ok for another token"},
+		"token's case":    {`"token":"` + strings.ToUpper(testToken) + `"`, "ok for another token"},
+		"null token":      {`"token":null`, "ok without a token"},
+		"empty token":     {`"token":""`, "ok without a token"},
+		"list of tokens":  {`"token":["` + testToken + `"]`, "ok without a token"},
+		"empty code":      {`"code":""`, "ok without a code"},
+		"blank code":      {`"code":" "`, "ok without a code"},
+		"null code":       {`"code":null`, "ok without a code"},
+		"code as object":  {`"code":{}`, "ok without a code"},
+		"code as a float": {`"code":3.0303039914e10`, "ok without a code"},
+		"code as true":    {`"code":true`, "ok without a code"},
+		"not UTF-8":       {"\"name\":\"\xd6\"", "ok that is not UTF-8"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := statusOf(t, respond(200, okBody(tt.more)))
+			if got.Verdict != Temporary || got.Identity != nil || got.Detail != tt.detail {
+				t.Errorf("got %v, want %s", got, tt.detail)
+			}
+		})
+	}
+	if got := statusOf(t, respond(200, `{"status":"ok"}`)); got.Verdict != Temporary {
+		t.Errorf("nothing but ok: got %v", got)
+	}
+}
+
+func TestStatus_NumbersWhereTextBelongs(t *testing.T) {
+	t.Parallel()
+	id := statusOf(t, respond(200, okBody(`"code":30303039914,"country":null,"name":7,"surname":["A","B"]`))).Identity
+	if id == nil {
+		t.Fatal("not identified")
+	}
+	if id.Code != "30303039914" || id.Name != "7" || id.Surname != "" || id.Country != "" {
+		t.Errorf("got %q %q %q %q", id.Code, id.Name, id.Surname, id.Country)
+	}
+	if want := `{"status":"ok","surname":["A","B"]}`; string(id.Upstream) != want {
+		t.Errorf("got upstream %s, want %s", id.Upstream, want)
+	}
+}

@@ -1,0 +1,135 @@
+package marksign
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// waiting is the pending answer as MarkSign sends it. Nearly all answers are
+// this one, so it is told without decoding.
+var waiting = []byte(`{"status":"waiting"}`)
+
+// maxMessage bounds Answer.Message, in bytes.
+const maxMessage = 500
+
+// statusAnswer judges the reply to a status call for a token.
+func statusAnswer(r reply, token string) Answer {
+	a := judge(r, token)
+	a.RetryAfter = r.retryAfter
+	return a
+}
+
+// judge reads the body first, and goes by HTTP's status only where the body is
+// no JSON object with a status: which HTTP status MarkSign's errors come with is
+// not documented.
+func judge(r reply, token string) Answer {
+	if r.fault != "" {
+		return temporary(r.fault)
+	}
+	if bytes.Equal(bytes.TrimSpace(r.body), waiting) {
+		return Answer{}
+	}
+	f := decode(r.body)
+	status, ok := f.status()
+	if !ok {
+		return judgeHTTP(r, f != nil)
+	}
+	switch status {
+	case "ok":
+		return judgeOK(r.body, f, token)
+	case "error":
+		return judgeError(f)
+	case "waiting":
+		return Answer{}
+	case "canceled": // Dokobit's word, a sibling API
+		return Answer{Verdict: Refused, Reason: "canceled", Message: message(f), Detail: "canceled"}
+	}
+	return Answer{Detail: faultStatus}
+}
+
+// faultStatus is a status that is not known: pending, and worth a warning.
+const faultStatus = "unknown status"
+
+// judgeOK accepts only what says of whom and for which session it speaks.
+func judgeOK(body []byte, f fields, token string) Answer {
+	code, _ := text(f["code"])
+	sent, _ := text(f["token"])
+	switch {
+	case sent == "":
+		return temporary("ok without a token")
+	case sent != token:
+		return temporary("ok for another token")
+	case strings.TrimSpace(code) == "":
+		return temporary("ok without a code")
+	case !utf8.Valid(body):
+		return temporary("ok that is not UTF-8") // a name would come out mangled
+	}
+	return Answer{Verdict: Identified, Identity: newIdentity(f)}
+}
+
+// judgeError goes by the code; the message can be localised, so it is only
+// passed on.
+func judgeError(f fields) Answer {
+	code := errorCode(f)
+	m := meaningOf(code)
+	return Answer{Verdict: m.verdict, Code: code, Reason: m.reason, Message: message(f), Detail: m.detail}
+}
+
+// judgeHTTP goes by HTTP's status. A 404 is temporary: a wrong base URL must not
+// end a session. An HTML page is nothing that MarkSign said, so with a 401 or
+// 403 it is temporary like any other.
+func judgeHTTP(r reply, isObject bool) Answer {
+	code := "HTTP " + strconv.Itoa(r.status)
+	detail := code + " without a JSON answer"
+	if isObject {
+		detail = code + " without a status"
+	}
+	switch {
+	case r.status >= 300 && r.status < 400:
+		return temporary(code + " redirect, not followed")
+	case r.status != http.StatusUnauthorized && r.status != http.StatusForbidden:
+		return temporary(detail)
+	case isObject || len(bytes.TrimSpace(r.body)) == 0:
+		return Answer{Verdict: Rejected, Reason: "access_rejected", Detail: detail}
+	}
+	return temporary(detail)
+}
+
+// removeAnswer judges the reply to a removal, the body first as for a status.
+// An error has no documented code. Where it has one all the same, and the code
+// says that the trouble is MarkSign's or the account's, the session is still
+// there to be removed.
+func removeAnswer(r reply) RemoveAnswer {
+	a := RemoveAnswer{Verdict: RemoveTemporary, RetryAfter: r.retryAfter}
+	if r.fault != "" {
+		a.Detail = r.fault
+		return a
+	}
+	f := decode(r.body)
+	switch status, ok := f.status(); {
+	case !ok:
+		a.Detail = judgeHTTP(r, f != nil).Detail
+	case status == "ok":
+		a.Verdict = Removed
+	case status == "error":
+		a.Verdict, a.Detail = judgeRemoveError(f)
+	default:
+		a.Detail = faultStatus
+	}
+	return a
+}
+
+func judgeRemoveError(f fields) (RemoveVerdict, string) {
+	code := errorCode(f)
+	if code == 0 {
+		return RemoveRefused, "removal refused"
+	}
+	m := meaningOf(code)
+	if m.verdict == Temporary || m.verdict == Rejected {
+		return RemoveTemporary, m.detail
+	}
+	return RemoveRefused, m.detail
+}

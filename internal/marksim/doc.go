@@ -1,0 +1,15 @@
+// Package marksim simulates MarkSign's identification sessions over HTTP, after
+// what is documented of the API: starting a session, asking for its status and
+// removing it, with Smart-ID and Mobile-ID, in both locales.
+//
+// A [Simulator] is an [http.Handler] for a server, and an [http.RoundTripper]
+// for a client that needs no network. Who confirms, who refuses and after how
+// long is scripted by a [Person]; [Persons] is the catalogue for demonstrations.
+// What is not known of MarkSign is a knob of its [Dialect], and what can go wrong
+// on the way is one of [Faults]. With one seed, the same calls for a session get
+// the same answers, however those of other sessions interleave.
+//
+// It starts no goroutine and asks no clock but time.Now, so that it runs in a
+// testing/synctest bubble. It stores nothing, and knows nothing of who calls it.
+// Everybody in it is invented.
+package marksim

@@ -1,0 +1,55 @@
+package webhook
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// maxURL bounds a callback URL, in bytes.
+const maxURL = 2048
+
+// CheckURL refuses a callback URL for what can be seen without DNS: it must be absolute, https (or http where allowed),
+// have a host, no user, no fragment, port 443 or one above 1023 (80 too where http is allowed), and 2048 bytes at most; a
+// literal IP address must be one that may be dialled. A name may still turn out to stand for an address that may not:
+// that is found at each dial. The error says what is wrong and never quotes the URL.
+func (s *Sender) CheckURL(raw string) error {
+	if len(raw) > maxURL {
+		return errors.New("webhook: callback URL is longer than 2048 bytes")
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return errors.New("webhook: callback URL cannot be parsed")
+	}
+	switch {
+	case u.Scheme == "":
+		return errors.New("webhook: callback URL is not absolute")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("webhook: callback URL is not https")
+	case u.Scheme == "http" && !s.guard.allowHTTP:
+		return errors.New("webhook: callback URL is http, which is not allowed here")
+	case u.Hostname() == "":
+		return errors.New("webhook: callback URL has no host")
+	case u.User != nil:
+		return errors.New("webhook: callback URL has a user or password")
+	case strings.Contains(raw, "#"):
+		return errors.New("webhook: callback URL has a fragment")
+	}
+	return s.checkTarget(u)
+}
+
+// checkTarget checks the port, and the host where it is an address.
+func (s *Sender) checkTarget(u *url.URL) error {
+	if port := u.Port(); port != "" {
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || !s.guard.allowsPort(uint16(number)) {
+			return errors.New("webhook: callback URL has a port that is not allowed")
+		}
+	}
+	if addr, err := netip.ParseAddr(u.Hostname()); err == nil && !s.guard.allowsAddr(addr) {
+		return errors.New("webhook: callback URL has an address that is not allowed")
+	}
+	return nil
+}

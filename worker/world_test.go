@@ -1,0 +1,393 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/redistest"
+	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/webhook"
+)
+
+const (
+	accessToken = "access-token-MARKED"
+	callback    = "https://app.example/callback"
+)
+
+// world is everything that a session meets, in one bubble of virtual time: an
+// embedded Redis over in-memory connections, the simulated MarkSign, and a
+// receiver. Workers in it are whole, with asynq's own servers.
+type world struct {
+	t        *testing.T
+	ctx      context.Context
+	mini     *miniredis.Miniredis
+	rdb      *redis.Client
+	sim      *marksim.Simulator
+	markSign http.RoundTripper
+	receiver *receiver
+	client   *tasks.Client
+	tasks    *asynq.Inspector
+	logs     *logBuffer
+	stops    []func()
+}
+
+// inWorld runs a test in a world of its own.
+func inWorld(t *testing.T, test func(w *world)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rdb, mini := redistest.Embedded()
+		w := &world{
+			t: t, ctx: context.Background(), mini: mini, rdb: rdb,
+			sim:  marksim.New(marksim.Options{AccessToken: accessToken, Seed: 1}),
+			logs: new(logBuffer),
+		}
+		w.markSign = w.sim
+		w.receiver = newReceiver(t)
+		client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.client, w.tasks = client, asynq.NewInspectorFromRedisClient(rdb)
+		defer func() {
+			for _, stop := range w.stops {
+				stop()
+			}
+			rdb.Close()
+			mini.Close()
+		}()
+		test(w)
+	})
+}
+
+// process is one worker, with connections of its own.
+type process struct {
+	*Worker
+	stop func() // as SIGTERM does; waits
+	cut  func() // as a power cut does: nothing of it reaches anybody any more
+}
+
+func (w *world) start(change ...func(*Options)) *process {
+	w.t.Helper()
+	var mu sync.Mutex
+	var conns []net.Conn
+	dead := false
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", PoolSize: 50, Dialer: func(context.Context, string, string) (net.Conn, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if dead {
+			return nil, fmt.Errorf("connection refused")
+		}
+		conn, err := w.mini.Dial()
+		conns = append(conns, conn)
+		return conn, err
+	}})
+	markSign := &gate{inner: w.markSign}
+	receiverGate := &gate{inner: w.receiver}
+	opts := Options{
+		Redis: rdb, OutcomeKeys: [][]byte{[]byte("0123456789abcdef0123456789abcdef")}, CallbackURL: callback,
+		MarkSign: MarkSign{BaseURL: "https://marksign.example", AccessToken: accessToken, Transport: markSign},
+		Sender:   w.sender(receiverGate), Logger: slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		PollWorkers: 32,
+	}
+	for _, c := range change {
+		c(&opts)
+	}
+	worker, err := New(opts)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(w.ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := worker.Run(ctx); err != nil {
+			w.t.Error(err)
+		}
+	}()
+	stop := func() {
+		cancel()
+		<-done
+		rdb.Close()
+	}
+	w.stops = append(w.stops, stop)
+	return &process{worker, stop, func() {
+		mu.Lock()
+		dead = true
+		for _, c := range conns {
+			c.Close()
+		}
+		mu.Unlock()
+		markSign.close()
+		receiverGate.close()
+	}}
+}
+
+func (w *world) sender(transport http.RoundTripper) *webhook.Sender {
+	w.t.Helper()
+	signer, err := webhook.NewSigner([]webhook.Secret{testSecret}, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	sender, err := webhook.NewSender(webhook.SenderConfig{Signer: signer, Transport: transport})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return sender
+}
+
+var testSecret = webhook.NewSecret()
+
+// gate is a network that can be cut.
+type gate struct {
+	inner http.RoundTripper
+	mu    sync.Mutex
+	shut  bool
+}
+
+func (g *gate) close() { g.mu.Lock(); g.shut = true; g.mu.Unlock() }
+
+func (g *gate) closed() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.shut }
+
+func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
+	if g.closed() {
+		return nil, io.EOF
+	}
+	resp, err := g.inner.RoundTrip(r)
+	if g.closed() {
+		return nil, io.EOF
+	}
+	return resp, err
+}
+
+// post is one request that the receiver got.
+type post struct {
+	id, token  string
+	begun, end time.Time
+	status     int
+	event      webhook.Event
+	body       string
+}
+
+// receiver is the application's end of the callback. It verifies every post.
+type receiver struct {
+	t      *testing.T
+	mu     sync.Mutex
+	posts  []post
+	answer func(r *http.Request, n int) (status int, after time.Duration, header http.Header) // n counts the session's posts
+	counts map[string]int
+}
+
+func newReceiver(t *testing.T) *receiver {
+	return &receiver{t: t, counts: make(map[string]int)}
+}
+
+func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
+	begun := time.Now()
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	if err := (webhook.Verifier{Secrets: []webhook.Secret{testSecret}}).Verify(req.Header, body); err != nil {
+		r.t.Errorf("a post's signature: %v", err)
+	}
+	event, err := webhook.Parse(body)
+	if err != nil {
+		r.t.Errorf("a post's event: %v", err)
+	}
+	token := event.Data.Token
+	r.mu.Lock()
+	r.counts[token]++
+	n := r.counts[token]
+	answer := r.answer
+	r.mu.Unlock()
+	status, after, header := http.StatusNoContent, time.Duration(0), http.Header(nil)
+	if answer != nil {
+		status, after, header = answer(req, n)
+	}
+	p := post{id: req.Header.Get("webhook-id"), token: token, begun: begun, status: status, event: event, body: string(body)}
+	select {
+	case <-req.Context().Done():
+		p.status = 0
+	case <-time.After(after):
+	}
+	p.end = time.Now()
+	r.mu.Lock()
+	r.posts = append(r.posts, p)
+	r.mu.Unlock()
+	if p.status == 0 {
+		return nil, req.Context().Err()
+	}
+	return &http.Response{
+		StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Header: header, Body: http.NoBody, Request: req,
+	}, nil
+}
+
+func (r *receiver) of(token string) []post {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var posts []post
+	for _, p := range r.posts {
+		if p.token == token {
+			posts = append(posts, p)
+		}
+	}
+	return posts
+}
+
+// logBuffer is what the workers logged.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// confirming is a person who confirms after the time given.
+func confirming(after time.Duration) marksim.Person {
+	return marksim.Person{Name: "JONASMARKED", Surname: "JONAITISMARKED", Code: "30303039914", Country: "LT", AfterMin: after}
+}
+
+// session starts a session at MarkSign and has it followed.
+func (w *world) session(token string, p marksim.Person, change ...func(*tasks.Session)) tasks.Session {
+	w.t.Helper()
+	w.sim.Add(token, marksim.SmartID, p)
+	return w.enqueue(token, change...)
+}
+
+func (w *world) enqueue(token string, change ...func(*tasks.Session)) tasks.Session {
+	w.t.Helper()
+	s := tasks.Session{Token: token, Method: tasks.SmartID, Reference: "order-" + token, Checks: []tasks.Check{tasks.PEPs, tasks.Sanctions}}
+	for _, c := range change {
+		c(&s)
+	}
+	if err := w.client.Enqueue(w.ctx, s); err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// await waits, in virtual time, until the condition holds.
+func (w *world) await(what string, within time.Duration, holds func() bool) time.Duration {
+	w.t.Helper()
+	begun := time.Now()
+	for !holds() {
+		if time.Since(begun) > within {
+			dump, _ := redistest.Dump(w.ctx, w.rdb)
+			w.t.Fatalf("%s: not within %v\nlogs:\n%s\nRedis:\n%s", what, within, w.logs, dump)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return time.Since(begun)
+}
+
+// awaitEnd waits until the session's follow task is completed and returns its result.
+func (w *world) awaitEnd(token string, within time.Duration) taskResult {
+	w.t.Helper()
+	return w.awaitTask(tasks.QueueFollow, token, within)
+}
+
+func (w *world) awaitTask(queue, token string, within time.Duration) taskResult {
+	w.t.Helper()
+	var result taskResult
+	w.await("the end of "+queue+" "+token, within, func() bool {
+		info, err := w.tasks.GetTaskInfo(queue, "default:"+token)
+		if err != nil || info.State != asynq.TaskStateCompleted {
+			return false
+		}
+		if err := json.Unmarshal(info.Result, &result); err != nil {
+			w.t.Fatalf("the result %q: %v", info.Result, err)
+		}
+		return true
+	})
+	return result
+}
+
+func (w *world) record(token string) outcome.Record {
+	w.t.Helper()
+	store := outcome.NewStore(outcome.Config{Redis: w.rdb})
+	r, err := store.Read(w.ctx, outcome.Session{ID: "default:" + token})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+func (w *world) seen(token string) marksim.Snapshot {
+	s, _ := w.sim.Session(token)
+	return s
+}
+
+// checkOneStory checks what holds for every session that ended with a 2xx: the
+// posts carry one id and one body, do not overlap, and the DELETE came after the
+// 2xx.
+func (w *world) checkOneStory(token string) post {
+	w.t.Helper()
+	posts := w.receiver.of(token)
+	if len(posts) == 0 {
+		w.t.Fatalf("%s: nothing was posted\n%s", token, w.logs)
+	}
+	acknowledged := 0
+	for i, p := range posts {
+		if p.id != posts[0].id || p.body != posts[0].body {
+			w.t.Errorf("%s: attempt %d has another id or another body", token, i+1)
+		}
+		if i > 0 && p.begun.Before(posts[i-1].end) {
+			w.t.Errorf("%s: attempts %d and %d overlap", token, i, i+1)
+		}
+		if p.status/100 == 2 {
+			acknowledged++
+		}
+	}
+	last := posts[len(posts)-1]
+	if acknowledged != 1 || last.status/100 != 2 {
+		w.t.Errorf("%s: acknowledged %d times, the last answer is %d", token, acknowledged, last.status)
+	}
+	if removed := w.seen(token).RemovedAt; !removed.IsZero() && removed.Before(last.end.Add(removalDelay)) {
+		w.t.Errorf("%s: removed %v after the 2xx", token, removed.Sub(last.end))
+	}
+	return last
+}
+
+// checkNothingPersonal searches everything that is public.
+func (w *world) checkNothingPersonal() {
+	w.t.Helper()
+	dump, err := redistest.Dump(w.ctx, w.rdb)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for where, text := range map[string]string{"Redis": dump, "the logs": w.logs.String()} {
+		for _, marked := range []string{"MARKED", "30303039914", "0123456789abcdef", testSecret.Encode()} {
+			if at := strings.Index(text, marked); at >= 0 {
+				w.t.Errorf("%s show %q: …%s…", where, marked, text[max(0, at-200):min(len(text), at+50)])
+			}
+		}
+	}
+}
