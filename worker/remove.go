@@ -154,7 +154,8 @@ func (w *Worker) endRemoval(ctx context.Context, t *asynq.Task, session outcome.
 	return writeResult(t, record)
 }
 
-// replicas remembers for a moment whether Redis has any.
+// replicas remembers for a moment whether Redis has any. It is safe for
+// concurrent use; no lock is held while Redis is asked.
 type replicas struct {
 	mu    sync.Mutex
 	until time.Time
@@ -164,17 +165,29 @@ type replicas struct {
 // waitFor is how long a note is to be waited for on a replica; zero where
 // there is none.
 func (r *replicas) waitFor(ctx context.Context, records *outcome.Store) (time.Duration, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if time.Now().After(r.until) {
+	known, has := r.recall()
+	if !known {
 		n, err := records.Replicas(ctx)
 		if err != nil {
 			return 0, err
 		}
-		r.any, r.until = n > 0, time.Now().Add(time.Second)
+		has = n > 0
+		r.remember(has)
 	}
-	if r.any {
+	if has {
 		return replicaPatience, nil
 	}
 	return 0, nil
+}
+
+func (r *replicas) recall() (known, has bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Now().Before(r.until), r.any
+}
+
+func (r *replicas) remember(has bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.any, r.until = has, time.Now().Add(time.Second)
 }

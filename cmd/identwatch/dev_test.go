@@ -1,0 +1,53 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestDev_TellsThreeStoriesToTheirEnd(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := exec(t, "", "dev", "--sessions", "3", "--exit")
+	if code != exitDone || stderr != "" {
+		t.Errorf("exit %d, stderr\n%s", code, stderr)
+	}
+	for _, want := range []string{
+		"nothing of it is kept", "All persons are invented", "redis://127.0.0.1:",
+		"identification.completed (identified), signature verified, answered 204",
+		"identification.refused (refused), signature verified",
+		"identification.completed (identified, PEP), signature verified",
+		"webhook-signature: v1,", " v1a,", `"name": "ŽYDRŪNĖ"`, "… (704 characters)",
+		"3 sessions in ",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("standard output lacks %s", want)
+		}
+	}
+	for _, step := range []string{" started  ", " waiting  ", " outcome  ", " posted   ", " removed  "} {
+		if got := strings.Count(stdout, step); got != 3 {
+			t.Errorf("%d lines of%s, want 3", got, step)
+		}
+	}
+}
+
+func TestDev_StaysUntilItIsStopped(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "dev", "--sessions", "0")
+	url := p.stdout.match(t, `curl -s (http://\S+)/smartid/login.json`)
+	p.stdout.match(t, `REDIS_URL=(redis://\S+) identwatch enqueue`)
+	if status, _ := get(t, url+"/"); status != 404 {
+		t.Errorf("the simulator answers %d", status)
+	}
+	if code := p.stop(t); code != exitDone || !strings.Contains(p.stdout.String(), "Nothing of this was kept") {
+		t.Errorf("exit %d", code)
+	}
+}
+
+func TestDev_InterruptedBeforeTheEndIsAFailure(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "dev", "--sessions", "2", "--exit")
+	p.stdout.match(t, `#2 +started`)
+	if code := p.stop(t); code != exitFailed || !strings.Contains(p.stderr.String(), "session 2 (") {
+		t.Errorf("exit %d", code)
+	}
+}

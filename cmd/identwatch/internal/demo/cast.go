@@ -1,0 +1,52 @@
+package demo
+
+import (
+	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/tasks"
+)
+
+// part is one session to start: who, and by which method.
+type part struct {
+	person marksim.Person
+	method tasks.Method
+}
+
+// cast are codes of the simulator's catalogue: those whose story is told within
+// seconds, the most telling first.
+var cast = [...]string{
+	"20101010001",  // confirms
+	"30403039917",  // refuses
+	"10101010005",  // confirms: a PEP
+	"10101010006",  // confirms: on sanctions lists
+	"20101010010",  // lets it expire
+	"20101010008",  // has no account
+	"30303039914",  // confirms
+	"60001017705",  // confirms, by Mobile-ID only
+	"20101010007",  // confirms: both a PEP and on sanctions lists
+	"010100-00014", // confirms, in Latvia
+	"30403039972",  // picks the wrong code
+	"20101010009",  // has an account that is not qualified
+	"20101010015",  // confirms, in Estonia
+	"10101010011",  // cancels
+	"20101010012",  // has a corrupted document
+	"10101010013",  // has a certificate that cannot be had
+}
+
+// parts are the first n sessions. The cast comes again and again, each time by
+// the other method.
+func parts(n int) []part {
+	known := map[string]marksim.Person{}
+	for _, p := range marksim.Persons() {
+		known[p.Code] = p
+	}
+	methods := [...]tasks.Method{tasks.SmartID, tasks.MobileID}
+	list := make([]part, n)
+	for i := range list {
+		round, place := i/len(cast), i%len(cast)
+		list[i] = part{known[cast[place]], methods[(place+round)%2]}
+		if list[i].person.Phone != "" {
+			list[i].method = tasks.MobileID
+		}
+	}
+	return list
+}

@@ -1,0 +1,52 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/screen"
+)
+
+// live shows a table that is redrawn in place, and the events above it.
+type live struct {
+	terminal io.Writer
+	screen   *screen.Screen
+	paint    paint
+	full     bool
+	frame    int
+}
+
+func newLive(terminal io.Writer, full bool) *live {
+	return &live{
+		terminal: terminal, screen: screen.New(terminal), full: full,
+		paint: os.Getenv("NO_COLOR") == "",
+	}
+}
+
+func (l *live) show(changes []change, rows []row) {
+	columns, lines := screen.Size(l.terminal)
+	for _, c := range changes {
+		if c.step == stepPosted || c.step == stepRefused {
+			_, _ = io.WriteString(l.screen, l.event(c, columns))
+		}
+	}
+	l.frame++
+	t := table{rows: rows, now: time.Now(), frame: l.frame, columns: columns - 1, lines: lines - 1, paint: l.paint}
+	l.screen.Draw(t.render())
+}
+
+func (l *live) close() { l.screen.Close() }
+
+// event is a request under a rule that says what it is.
+func (l *live) event(c change, columns int) string {
+	colour, title := green, fmt.Sprintf("#%d  %s", c.row.number, c.delivery.Event.Type)
+	if c.step == stepRefused {
+		colour, title = red, "a request that was refused"
+	}
+	title = fmt.Sprintf("── %s ── signature %s ── answered %d ", title, c.delivery.Verdict(), c.delivery.Status)
+	title += strings.Repeat("─", max(columns-1-width(title), 0))
+	return "\n" + l.paint.in(colour, title) + "\n" + eventText(c.delivery, l.full)
+}

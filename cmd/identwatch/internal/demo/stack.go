@@ -1,0 +1,131 @@
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
+	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/webhook"
+	"github.com/identwatch/identwatch/worker"
+)
+
+// stack is everything that runs. All keys are made anew for each.
+type stack struct {
+	accessToken string
+	redis       *miniredis.Miniredis
+	client      *redis.Client
+	tasks       *tasks.Client
+	simulator   *marksim.Simulator
+	receiver    *receiver.Receiver
+	servers     []*httpd.Server // the simulator's and the receiver's
+	worker      *worker.Worker
+}
+
+// openStack opens all on free ports of the loopback address. What it opened is
+// closed by close, also after an error.
+func openStack(ctx context.Context, b *board, log *slog.Logger) (*stack, error) {
+	secret, key := webhook.NewSecret(), webhook.NewSigningKey()
+	s := &stack{accessToken: "demo-" + rand.Text(), redis: miniredis.NewMiniRedis()}
+	s.simulator = marksim.New(marksim.Options{AccessToken: s.accessToken, OnEvent: b.simulated})
+	b.lookUp = s.simulator.Session
+	s.receiver = receiver.New(receiver.Options{
+		Verifier:   webhook.Verifier{Secrets: []webhook.Secret{secret}, PublicKeys: []webhook.PublicKey{key.Public()}},
+		OnDelivery: b.received,
+	})
+	if err := s.listen(ctx); err != nil {
+		return s, err
+	}
+	signer, err := webhook.NewSigner([]webhook.Secret{secret}, &key)
+	if err != nil {
+		return s, err
+	}
+	return s, s.employ(signer, log)
+}
+
+func (s *stack) listen(ctx context.Context) error {
+	if err := s.redis.StartAddr("127.0.0.1:0"); err != nil {
+		return fmt.Errorf("starting the embedded Redis: %w", err)
+	}
+	s.client = redis.NewClient(&redis.Options{Addr: s.redis.Addr(), PoolSize: 64})
+	for _, handler := range []http.Handler{s.simulator, s.receiver} {
+		server, err := httpd.Start(ctx, httpd.Options{Addr: "127.0.0.1:0", Handler: handler})
+		if err != nil {
+			return fmt.Errorf("listening on the loopback address: %w", err)
+		}
+		s.servers = append(s.servers, server)
+	}
+	return nil
+}
+
+// employ makes the worker and the application's client.
+func (s *stack) employ(signer *webhook.Signer, log *slog.Logger) error {
+	sender, err := webhook.NewSender(webhook.SenderConfig{
+		Signer: signer, AllowHTTP: true, AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	})
+	if err != nil {
+		return err
+	}
+	outcomeKey := make([]byte, 32)
+	_, _ = rand.Read(outcomeKey) // it never fails: see crypto/rand
+	s.worker, err = worker.New(worker.Options{
+		Redis:       s.client,
+		MarkSign:    worker.MarkSign{BaseURL: s.markSignURL(), AccessToken: s.accessToken},
+		Sender:      sender,
+		OutcomeKeys: [][]byte{outcomeKey},
+		CallbackURL: s.receiverURL() + "/",
+		Logger:      log,
+	})
+	if err != nil {
+		return err
+	}
+	s.tasks, err = tasks.NewClient(tasks.ClientConfig{Redis: s.client})
+	return err
+}
+
+func (s *stack) markSignURL() string { return s.servers[0].URL() }
+func (s *stack) receiverURL() string { return s.servers[1].URL() }
+func (s *stack) redisURL() string    { return "redis://" + s.redis.Addr() + "/0" }
+
+// run follows sessions until ctx ends.
+func (s *stack) run(ctx context.Context) error {
+	ticking, stop := context.WithCancel(ctx)
+	defer stop()
+	go s.tick(ticking)
+	return s.worker.Run(ctx)
+}
+
+// tick tells the embedded Redis the time, without which its keys do not expire.
+func (s *stack) tick(ctx context.Context) {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-second.C:
+			s.redis.FastForward(time.Second)
+		}
+	}
+}
+
+// close is called once run has returned.
+func (s *stack) close(ctx context.Context) {
+	for _, server := range s.servers {
+		server.Stop(ctx, time.Second)
+	}
+	if s.client != nil {
+		_ = s.client.Close()
+	}
+	s.redis.Close()
+}

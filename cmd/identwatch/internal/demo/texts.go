@@ -1,0 +1,46 @@
+package demo
+
+import (
+	"fmt"
+	"strings"
+)
+
+// introduction says what is real and what is not.
+func (d *demo) introduction() string {
+	return fmt.Sprintf(`identwatch dev: everything in one process, and nothing of it is kept when it ends.
+All persons are invented; MarkSign is simulated; the connections are real.
+
+  simulated MarkSign  %s
+  receiver            %s
+  embedded Redis      %s
+
+`, d.stack.markSignURL(), d.stack.receiverURL(), d.stack.redisURL())
+}
+
+// invitation says how to start another session by hand.
+func (d *demo) invitation() string {
+	p := parts(1)[0].person
+	return fmt.Sprintf(`
+Start another session as your application would, and have it followed:
+
+  curl -s %s/smartid/login.json \
+    -d '{"access_token":"%s","code":"%s","country":"%s","peps":true,"sanctions":true}'
+  REDIS_URL=%s identwatch enqueue --check peps,sanctions TOKEN
+
+Other codes are other persons; any other one of eleven digits confirms in 3 to 20 s:
+
+%s
+To look at the queues: asynqmon --redis-addr=%s
+Ctrl-C ends it all.
+
+`, d.stack.markSignURL(), d.stack.accessToken, p.Code, p.Country, d.stack.redisURL(), stories(), d.stack.redis.Addr())
+}
+
+// stories are a few of the simulator's catalogue.
+func stories() string {
+	var b strings.Builder
+	for _, p := range parts(6) {
+		fmt.Fprintf(&b, "  %s  %s\n", p.person.Code, p.person.Note)
+	}
+	return b.String()
+}

@@ -1,0 +1,17 @@
+// Command identwatch follows MarkSign identification sessions for backend
+// applications: it polls each session until it is final, posts the result to the
+// application's webhook, and removes the session at MarkSign.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}

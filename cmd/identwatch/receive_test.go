@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
+	"github.com/identwatch/identwatch/webhook"
+)
+
+const anEvent = `{"type":"identification.refused","timestamp":"2026-11-21T20:51:03.123Z","data":{"token":"token-1",` +
+	`"reference":"","method":"smart_id","person":null,"peps":null,"sanctions":null,"certificate":null,` +
+	`"error":{"code":40020,"reason":"refused","message":"User refused"}}}`
+
+// postEvent posts a signed event and returns the status.
+func postEvent(t *testing.T, url, body string, s *webhook.Signer) int {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader([]byte(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Sign(req.Header, "evt_1", time.Now(), []byte(body))
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode
+}
+
+func signer(t *testing.T, secret string, signing *webhook.SigningKey) *webhook.Signer {
+	t.Helper()
+	var secrets []webhook.Secret
+	if secret != "" {
+		s, err := webhook.ParseSecret(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets = append(secrets, s)
+	}
+	made, err := webhook.NewSigner(secrets, signing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+func TestReceive_VerifiesPrintsAndCounts(t *testing.T) {
+	environmentOf(t, map[string]string{"WEBHOOK_SECRETS": key(32, 1)})
+	p := start(t, nil, "receive", "--listen", "127.0.0.1:0", "--full")
+	base := p.stdout.match(t, `receiver at (http://\S+): `)
+	good, bad := signer(t, key(32, 1), nil), signer(t, key(32, 2), nil)
+	for i, want := range []int{204, 204} {
+		if got := postEvent(t, base+"/any/path", anEvent, good); got != want {
+			t.Errorf("request %d: got %d", i+1, got)
+		}
+	}
+	if got := postEvent(t, base, anEvent, bad); got != http.StatusUnauthorized {
+		t.Errorf("a wrong signature: got %d", got)
+	}
+	for _, want := range []string{
+		`evt_1  identification.refused  "token-1"  request 1, verified`, `request 2, verified`,
+		`NOT verified: webhook: no signature matches; answered 401`, `"reason": "refused"`,
+	} {
+		if !strings.Contains(p.stdout.String(), want) {
+			t.Errorf("standard output lacks %s", want)
+		}
+	}
+	var answer struct {
+		Events  []receiver.Seen
+		Refused int
+	}
+	getJSON(t, base+"/receiver/events", &answer)
+	if len(answer.Events) != 1 || answer.Events[0].Count != 2 || answer.Events[0].Token != "token-1" || !answer.Events[0].Verified || answer.Refused != 1 {
+		t.Errorf("got %+v", answer)
+	}
+}
+
+func TestReceive_PlaysAFailingReceiverWithAPublicKey(t *testing.T) {
+	environmentOf(t, nil)
+	signing := webhook.NewSigningKey()
+	p := start(t, nil, "receive", "--listen", "127.0.0.1:0", "--public-key", signing.Public().String(), "--answer", "503", "--delay", "50ms")
+	base := p.stdout.match(t, `receiver at (http://\S+): `)
+	began := time.Now()
+	if got := postEvent(t, base, anEvent, signer(t, "", &signing)); got != 503 || time.Since(began) < 50*time.Millisecond {
+		t.Errorf("got %d after %v", got, time.Since(began))
+	}
+	if strings.Contains(p.stdout.String(), "40020") {
+		t.Error("it prints bodies without --full")
+	}
+}
+
+func TestReceive_NeedsAKey(t *testing.T) {
+	environmentOf(t, nil)
+	if code, _, stderr := exec(t, "", "receive"); code != exitUsage || !strings.Contains(stderr, "WEBHOOK_SECRETS") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+	environmentOf(t, map[string]string{"WEBHOOK_SECRETS": "geheim"})
+	if code, _, stderr := exec(t, "", "receive"); code != exitUsage || !strings.Contains(stderr, "WEBHOOK_SECRETS: is wrong") || strings.Contains(stderr, "geheim") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/worker"
+)
+
+// checkRedisURL is the part of REDIS_URL that only the client can judge.
+func checkRedisURL(rawURL config.Secret[string]) error {
+	rdb, err := tasks.OpenRedis(rawURL.Reveal())
+	if err != nil {
+		return fmt.Errorf("is %w", err)
+	}
+	return rdb.Close()
+}
+
+// withSetting sets one of the client's settings in a redis:// or rediss:// URL
+// that does not set it. URLs of the other schemes have no settings.
+func withSetting(rawURL, name, value string) string {
+	base, query, _ := strings.Cut(rawURL, "?")
+	settings, err := url.ParseQuery(query)
+	if err != nil || settings.Has(name) || !strings.HasPrefix(base, "redis://") && !strings.HasPrefix(base, "rediss://") {
+		return rawURL
+	}
+	settings.Set(name, value)
+	return base + "?" + settings.Encode()
+}
+
+const (
+	redisPause   = 500 * time.Millisecond // between two tries
+	redisTimeout = 5 * time.Second        // of one try
+	redisRemind  = 5 * time.Second        // between two log lines
+)
+
+// findRedis waits for Redis and returns what is unsafe about it. It returns an
+// error where it will not do, and nothing where ctx ended first.
+func findRedis(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) (unsafe []string, err error) {
+	for ctx.Err() == nil {
+		if err := awaitRedis(ctx, rdb, log); err != nil {
+			return nil, err
+		}
+		unsafe, err := worker.CheckRedis(ctx, rdb)
+		if !lostRedis(err) {
+			return unsafe, err
+		}
+	}
+	return nil, nil
+}
+
+// lostRedis reports whether an error is trouble on the way to Redis, or the end
+// of the way.
+func lostRedis(err error) bool {
+	_, isNet := errors.AsType[net.Error](err)
+	return isNet || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled)
+}
+
+// awaitRedis waits until Redis answers. It returns an error where waiting does
+// not help, because Redis answers that it will not have us, and nil where it
+// answers or ctx ended.
+func awaitRedis(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) error {
+	var told time.Time
+	for ctx.Err() == nil {
+		err := ping(ctx, rdb)
+		switch {
+		case err == nil:
+			return nil
+		case refusedByRedis(err):
+			return fmt.Errorf("Redis refuses identwatch; check the user, password and database in REDIS_URL: %w", err) //nolint:staticcheck // Redis is a name
+		case ctx.Err() == nil && time.Since(told) >= redisRemind:
+			log.Warn("Redis cannot be reached; trying until it can", "error", err)
+			told = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(redisPause):
+		}
+	}
+	return nil
+}
+
+func ping(ctx context.Context, rdb redis.UniversalClient) error {
+	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	defer cancel()
+	return rdb.Ping(ctx).Err()
+}
+
+// passing are answers of a Redis that is starting, failing over or very busy.
+var passing = []string{"LOADING ", "MASTERDOWN ", "READONLY ", "TRYAGAIN ", "BUSY ", "ERR max number of clients"}
+
+// refusedByRedis reports whether an error is an answer of Redis that repeating
+// does not change, such as WRONGPASS, and no trouble on the way to it.
+func refusedByRedis(err error) bool {
+	answer, isAnswer := errors.AsType[redis.Error](err)
+	if !isAnswer || errors.Is(err, redis.Nil) {
+		return false
+	}
+	for _, p := range passing {
+		if strings.HasPrefix(answer.Error(), p) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
+	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/webhook"
+	"github.com/identwatch/identwatch/worker"
+)
+
+func newServe() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the service: follow sessions, post events, remove sessions",
+		Long: `serve follows the sessions that applications enqueue. Any number of processes on
+any number of machines share the work through one Redis (version 7 or later, or
+Valkey).
+
+It answers GET /healthz (200 while the process lives) and GET /readyz (200 when
+it follows sessions, else 503 with the reasons) on LISTEN. While Redis cannot be
+reached it waits. On SIGTERM it finishes the posts under way and hands every
+other session to the other processes; a second signal ends it at once.
+
+Exit codes: 0 stopped by a signal, 1 failed at run time, 2 wrong configuration.`,
+		Example: `  REDIS_URL=redis://localhost:6379/0 \
+  MARKSIGN_ACCESS_TOKEN_FILE=/run/secrets/marksign \
+  WEBHOOK_SECRETS_FILE=/run/secrets/webhook \
+  OUTCOME_KEYS_FILE=/run/secrets/outcome \
+  CALLBACK_URL=https://example.com/webhooks/identwatch \
+  identwatch serve`,
+		Args:        cobra.NoArgs,
+		Annotations: readsEnvironment(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.LoadServe(serveChecks...)
+			if err != nil {
+				return err
+			}
+			log := newLogger(cmd.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat)
+			s, err := newService(cfg, log)
+			if err != nil {
+				return usageError{err}
+			}
+			return s.run(cmd.Context())
+		},
+	}
+}
+
+// service is one process of `identwatch serve`.
+type service struct {
+	listen string
+	log    *slog.Logger
+	redis  redis.UniversalClient
+	worker *worker.Worker
+	signs  webhook.PublicKey
+	found  atomic.Bool // Redis was found fit
+}
+
+// newService puts the parts together. It connects to nothing.
+func newService(cfg config.Serve, log *slog.Logger) (*service, error) {
+	signer, public, err := newSigner(cfg)
+	if err != nil {
+		return nil, err
+	}
+	sender, err := newSender(cfg, signer)
+	if err != nil {
+		return nil, err
+	}
+	rdb, err := openWorkerRedis(cfg.RedisURL)
+	if err != nil {
+		return nil, err
+	}
+	w, err := worker.New(workerOptions(cfg, rdb, sender, log))
+	if err != nil {
+		return nil, errors.Join(err, rdb.Close())
+	}
+	return &service{listen: cfg.Listen, log: log, redis: rdb, worker: w, signs: public}, nil
+}
+
+const (
+	answerTimeout = 10 * time.Second // of a probe, whole
+	probeGrace    = 2 * time.Second  // for probes under way when the service ends
+)
+
+// run opens LISTEN, waits for Redis and follows sessions until ctx ends. The
+// probes are answered until the worker has stopped.
+func (s *service) run(ctx context.Context) error {
+	defer func() { _ = s.redis.Close() }()
+	server, err := httpd.Start(ctx, httpd.Options{
+		Addr: s.listen, Handler: probes(ctx.Done(), s.ready), WriteTimeout: answerTimeout, Log: s.log,
+	})
+	if err != nil {
+		return fmt.Errorf("opening LISTEN: %w", err)
+	}
+	defer server.Stop(ctx, probeGrace)
+	s.logStart(server.Addr())
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		<-server.Done() // a service that no probe reaches must not go on unseen
+		cancel()
+	}()
+	err = s.follow(ctx)
+	return errors.Join(err, server.Err())
+}
+
+func (s *service) logStart(addr string) {
+	attrs := []any{"version", currentVersion(), "listen", addr}
+	if s.signs != (webhook.PublicKey{}) {
+		attrs = append(attrs, "public_key", s.signs.String())
+	}
+	s.log.Info("identwatch starts", attrs...)
+}
+
+// follow runs the worker once Redis is there and fit.
+func (s *service) follow(ctx context.Context) error {
+	unsafe, err := findRedis(ctx, s.redis, s.log)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	for _, what := range unsafe {
+		s.log.Warn("this Redis is not safe to keep sessions in", "because", what)
+	}
+	s.found.Store(true)
+	return s.worker.Run(ctx)
+}
+
+// ready returns nil when the service follows sessions.
+func (s *service) ready(ctx context.Context) error {
+	if !s.found.Load() {
+		return errors.New("waiting for Redis")
+	}
+	return s.worker.Ready(ctx)
+}
