@@ -12,7 +12,8 @@ import (
 
 // ErrDuplicate says that the session is known already: it is being followed, or
 // was finished within the retention. Nothing was changed. After an Enqueue
-// whose answer was lost it means that the session is in.
+// whose answer was lost it means that the session is in; go-redis repeats such a
+// call itself, so that even a first Enqueue may return it when a connection broke.
 var ErrDuplicate = errors.New("the session is already being followed, or was finished recently")
 
 // ClientConfig says how a Client reaches Redis.

@@ -12,12 +12,15 @@ import (
 var errRedisURL = errors.New("not a Redis URL: use redis://[user:password@]host[:port][/db], rediss:// for TLS, " +
 	"redis-socket:///path[?db=n], or redis-sentinel://[user:password@]host[:port][,host[:port]…][/db]?master=name[&sentinel_password=…]")
 
+// poolSize is enough for a worker; connections are opened as they are needed.
+const poolSize = 64
+
 // OpenRedis makes a go-redis client from a URL of the scheme redis, rediss,
 // redis-socket or redis-sentinel. It does not connect. Its errors never hold
 // the URL, which may hold a password. The caller closes the client.
 //
 // The query of redis:// and rediss:// takes go-redis's own settings, such as
-// pool_size. In redis-sentinel:// the user and password are those of Redis, and
+// pool_size; the other schemes have a pool of 64 connections. In redis-sentinel:// the user and password are those of Redis, and
 // sentinel_password is that of the sentinels.
 func OpenRedis(rawURL string) (redis.UniversalClient, error) {
 	scheme, rest, found := strings.Cut(rawURL, "://")
@@ -50,7 +53,7 @@ func openSocket(rest string) (redis.UniversalClient, error) {
 	}
 	password, _ := u.User.Password()
 	return redis.NewClient(&redis.Options{
-		Network: "unix", Addr: u.Path, Username: u.User.Username(), Password: password, DB: db,
+		Network: "unix", Addr: u.Path, Username: u.User.Username(), Password: password, DB: db, PoolSize: poolSize,
 	}), nil
 }
 
@@ -87,7 +90,7 @@ func openSentinel(rest string) (redis.UniversalClient, error) {
 	return redis.NewFailoverClient(&redis.FailoverOptions{
 		MasterName: u.Query().Get("master"), SentinelAddrs: addresses,
 		SentinelPassword: u.Query().Get("sentinel_password"),
-		Username:         u.User.Username(), Password: password, DB: db,
+		Username:         u.User.Username(), Password: password, DB: db, PoolSize: poolSize,
 	}), nil
 }
 

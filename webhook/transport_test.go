@@ -207,7 +207,7 @@ func TestDescribe_UsesFixedWords(t *testing.T) {
 	late, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
 	for _, tt := range []struct {
-		ctx  context.Context //nolint:containedctx // a row of a table
+		ctx  context.Context
 		err  error
 		want string
 	}{

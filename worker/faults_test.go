@@ -352,9 +352,9 @@ func TestFollower_HasNoGoroutinePerSession(t *testing.T) {
 			synctest.Wait()
 			return runtime.NumGoroutine()
 		}
-		few, more := goroutines(500), goroutines(2500)
+		few, more := goroutines(200), goroutines(1000)
 		if more > few+250 { // connections, of which each has some
-			t.Errorf("%d goroutines with 500 sessions, %d with 3,000", few, more)
+			t.Errorf("%d goroutines with 200 sessions, %d with 1,200", few, more)
 		}
 	})
 }

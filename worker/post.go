@@ -38,9 +38,9 @@ func (f *follower) post(ctx context.Context, s *session) next {
 	answer := f.sender.Send(ctx, f.callbackURL(s.Followed), eventID(s.id), s.result.Body)
 	switch answer.Verdict {
 	case webhook.Delivered:
-		return f.noteDelivered(ctx, s)
+		return f.noteDelivered(s)
 	case webhook.Gone:
-		return f.noteGivenUp(ctx, s, answer.Detail)
+		return f.noteGivenUp(s, answer.Detail)
 	}
 	f.log.Warn("posting the event failed; it is posted again", "session", s.id, "detail", answer.Detail, "attempt", record.Attempts)
 	return f.handOver(ctx, s, answer.Detail, retryPause(record.Attempts, answer.RetryAfter))
@@ -66,7 +66,7 @@ func (f *follower) resume(ctx context.Context, s *session, r outcome.Record) nex
 	return n
 }
 
-func (f *follower) noteDelivered(ctx context.Context, s *session) next {
+func (f *follower) noteDelivered(s *session) next {
 	f.note("noting a delivery", func(ctx context.Context) error {
 		_, _, err := f.records.Deliver(ctx, s.record(), *s.result)
 		return err
@@ -75,7 +75,7 @@ func (f *follower) noteDelivered(ctx context.Context, s *session) next {
 	return in(removalDelay, stepRemove)
 }
 
-func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next {
+func (f *follower) noteGivenUp(s *session, why string) next {
 	f.note("noting that a delivery was given up", func(ctx context.Context) error {
 		_, _, err := f.records.GiveUp(ctx, s.record(), s.claimant, why)
 		return err
@@ -104,7 +104,7 @@ func (f *follower) handOver(ctx context.Context, s *session, why string, after t
 	if !did {
 		return f.resume(ctx, s, record)
 	}
-	return f.enqueueDelivery(ctx, s.Followed, after)
+	return f.enqueueDelivery(s.Followed, after)
 }
 
 // handSealed seals the outcome for webhook:deliver, because no slot was free
@@ -124,10 +124,10 @@ func (f *follower) handSealed(ctx context.Context, s *session) next {
 	if !did {
 		return f.resume(ctx, s, record)
 	}
-	return f.enqueueDelivery(ctx, s.Followed, 0)
+	return f.enqueueDelivery(s.Followed, 0)
 }
 
-func (f *follower) enqueueDelivery(ctx context.Context, job tasks.Followed, after time.Duration) next {
+func (f *follower) enqueueDelivery(job tasks.Followed, after time.Duration) next {
 	f.note("enqueueing a delivery", func(ctx context.Context) error { return f.ensureDelivery(ctx, job, after) })
 	return now(stepEnd)
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ func CheckRedis(ctx context.Context, rdb redis.UniversalClient) (unsafe []string
 		return nil, fmt.Errorf("this Redis says that its version is %.20q; identwatch needs Redis 7 or later, or Valkey", version)
 	}
 	if info["cluster_enabled"] == "1" {
-		return nil, fmt.Errorf("this Redis runs in cluster mode, which identwatch does not support; use one primary, with Sentinel for failover")
+		return nil, errors.New("this Redis runs in cluster mode, which identwatch does not support; use one primary, with Sentinel for failover")
 	}
 	return unsafeSettings(info), nil
 }

@@ -256,7 +256,7 @@ func TestSweep_PutsBackWhatADeadWorkerHad(t *testing.T) {
 		ctx := t.Context()
 		take := func(id string) {
 			f.enqueue(id)
-			f.rdb.RPopLPush(ctx, f.key("pending"), f.key("active"))
+			f.rdb.LMove(ctx, f.key("pending"), f.key("active"), "RIGHT", "LEFT")
 			f.rdb.HSet(ctx, f.taskKey(id), "state", "active")
 			f.rdb.HDel(ctx, f.taskKey(id), "pending_since")
 		}

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-func ring(t testing.TB, keys ...[]byte) *Keyring {
-	t.Helper()
+func ring(tb testing.TB, keys ...[]byte) *Keyring {
+	tb.Helper()
 	k, err := NewKeyring(keys...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }

@@ -64,7 +64,7 @@ func (s *Server) Restart() {
 		"--bind", host, "--port", port, "--dir", s.Dir, "--save", "", "--appendonly", "no",
 		"--logfile", filepath.Join(s.Dir, "redis.log"), "--daemonize", "no",
 	}, s.args...)
-	cmd := exec.Command("redis-server", args...) //nolint:gosec // a test's own arguments
+	cmd := exec.Command("redis-server", args...) //nolint:gosec,noctx // a test's own server, which its cleanup ends
 	if err := cmd.Start(); err != nil {
 		s.tb.Fatalf("starting redis-server: %v", err)
 	}
