@@ -402,3 +402,22 @@ func TestOutcome_OfMarkSignsTroubleIsNotLogged(t *testing.T) {
 		}
 	})
 }
+
+// TestRedis_ThatIsFullIsNotAskedWithoutPause counts what a worker asks of a Redis
+// that refuses every script.
+func TestRedis_ThatIsFullIsNotAskedWithoutPause(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		w.session("a", confirming(20*time.Second))
+		time.Sleep(5 * time.Second)
+		w.mini.SetError("OOM command not allowed when used memory > 'maxmemory'.")
+		before := w.mini.CommandCount()
+		time.Sleep(10 * time.Second)
+		if asked := w.mini.CommandCount() - before; asked > 2000 {
+			t.Errorf("%d commands in ten seconds", asked)
+		}
+		w.mini.SetError("")
+		w.awaitEnd("a", time.Minute)
+		w.checkOneStory("a")
+	})
+}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -50,7 +51,7 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 func (w *Worker) standing(ctx context.Context, job tasks.Followed, r outcome.Record) (next, error) {
 	switch r.State {
 	case outcome.None, outcome.Following:
-		return now(stepPoll), nil
+		return in(takeoverSpread(r), stepPoll), nil
 	case outcome.Sealed:
 		return in(max(r.ClaimLeft(""), 0), stepPost), nil
 	case outcome.Handed:
@@ -63,6 +64,15 @@ func (w *Worker) standing(ctx context.Context, job tasks.Followed, r outcome.Rec
 		return now(stepEnd), w.ensureRemoval(ctx, job, 0)
 	}
 	return now(stepEnd), nil
+}
+
+// takeoverSpread is before the first poll of a session that another worker had:
+// when one hands thousands over, they are not polled all at once.
+func takeoverSpread(r outcome.Record) time.Duration {
+	if r.Now.Sub(r.Started) < time.Second {
+		return 0
+	}
+	return rand.N(time.Second) //nolint:gosec // a spread is no secret
 }
 
 // removalDelay is between the note and the DELETE: longer than what Redis with
