@@ -97,12 +97,25 @@ func (c *Client) enqueueKnown(ctx context.Context, task *asynq.Task, id string) 
 			return ErrDuplicate
 		}
 	case err == nil && info.State == asynq.TaskStateArchived:
-		err = c.inspector.RunTask(QueueFollow, id)
+		err = c.runArchived(id)
 	case err == nil:
 		return ErrDuplicate
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrDuplicate) {
 		return fmt.Errorf("enqueueing the session, whose task is known: %w", err)
 	}
-	return nil
+	return err
+}
+
+// runArchived runs an archived task again. Where another caller was first, the
+// session is in, and this call is the duplicate.
+func (c *Client) runArchived(id string) error {
+	err := c.inspector.RunTask(QueueFollow, id)
+	if err == nil {
+		return nil
+	}
+	if info, lookErr := c.inspector.GetTaskInfo(QueueFollow, id); lookErr == nil && info.State != asynq.TaskStateArchived {
+		return ErrDuplicate
+	}
+	return err
 }

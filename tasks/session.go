@@ -220,7 +220,7 @@ func callbackURLProblem(raw string) string {
 		return fmt.Sprintf("is longer than %d bytes", MaxCallbackURLLength)
 	}
 	u, err := url.Parse(raw)
-	if err != nil || strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+	if err != nil || !utf8.ValidString(raw) || strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return "is not a URL"
 	}
 	switch {

@@ -27,15 +27,15 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 	}
 	defer w.hosts.release(host)
 
-	session := outcome.Session{ID: job.ID(), Retention: job.Retention}
 	claimant := w.holder + ".deliver." + newClaimant()
-	claimed, record, err := w.records.Claim(ctx, session, claimant, w.opts.DeliveryTimeout+claimMargin)
+	begun := time.Now()
+	claimed, record, err := w.records.Claim(ctx, recordOf(job), claimant, w.opts.DeliveryTimeout+claimMargin)
 	switch {
 	case err != nil:
 		w.log.Error("claiming a post failed", "session", job.ID(), "error", err)
 		return errRedis()
 	case claimed:
-		return w.attempt(ctx, t, job, session, record, claimant)
+		return w.attempt(ctx, t, job, begun, record, claimant)
 	case record.State == outcome.Sealed || record.State == outcome.Handed:
 		return errClaimed(record.ClaimLeft(claimant))
 	}
@@ -43,15 +43,16 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 }
 
 // attempt posts once and notes the answer.
-func (w *Worker) attempt(ctx context.Context, t *asynq.Task, job tasks.Followed, session outcome.Session, r outcome.Record, claimant string) error {
+func (w *Worker) attempt(ctx context.Context, t *asynq.Task, job tasks.Followed, claimed time.Time, r outcome.Record, claimant string) error {
+	session := recordOf(job)
 	result, err := w.records.Open(session, r)
 	if err != nil {
 		w.log.Error("the sealed result cannot be opened", "session", job.ID(), "error", err)
-		return w.notDelivered(ctx, t, job, session, r, claimant, webhook.Result{Detail: err.Error()})
+		return w.notDelivered(ctx, t, job, r, claimant, webhook.Result{Detail: err.Error()})
 	}
-	answer := w.sender.Send(ctx, w.callbackURL(job), eventID(job.ID()), result.Body)
+	answer := w.send(ctx, job, claimed, result.Body)
 	if answer.Verdict != webhook.Delivered {
-		return w.notDelivered(ctx, t, job, session, r, claimant, answer)
+		return w.notDelivered(ctx, t, job, r, claimant, answer)
 	}
 	var delivered outcome.Record
 	noted := w.note("noting a delivery", func(ctx context.Context) (err error) {
@@ -66,12 +67,16 @@ func (w *Worker) attempt(ctx context.Context, t *asynq.Task, job tasks.Followed,
 
 // notDelivered gives up where the window is over or the receiver is gone, and
 // else asks for the next attempt, the last of them at the window's end.
-func (w *Worker) notDelivered(ctx context.Context, t *asynq.Task, job tasks.Followed, session outcome.Session, r outcome.Record, claimant string, answer webhook.Result) error {
+func (w *Worker) notDelivered(ctx context.Context, t *asynq.Task, job tasks.Followed, r outcome.Record, claimant string, answer webhook.Result) error {
+	session := recordOf(job)
 	left := w.opts.DeliveryWindow - r.Now.Sub(r.Final)
 	if answer.Verdict == webhook.Gone || left < time.Second {
-		_, ended, err := w.records.GiveUp(ctx, session, claimant, answer.Detail)
+		did, ended, err := w.records.GiveUp(ctx, session, claimant, answer.Detail)
 		if err != nil {
 			return errRedis()
+		}
+		if !did && !ended.State.Final() {
+			return errClaimed(ended.ClaimLeft(claimant))
 		}
 		w.logGivenUp(job.ID(), answer.Detail)
 		return w.endDelivery(ctx, t, job, ended)
@@ -97,6 +102,5 @@ func (w *Worker) endDelivery(ctx context.Context, t *asynq.Task, job tasks.Follo
 			return errRedis()
 		}
 	}
-	w.logFinished(job.ID(), r)
-	return writeResult(t, r)
+	return w.endSession(ctx, t, job, r)
 }

@@ -294,19 +294,24 @@ func TestRemove_GoesOutOnlyOnceTheNoteIsReadBack(t *testing.T) {
 		t.Run(lost, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.start()
-				answered := make(chan map[string]string, 1)
+				const record, sealed = "identwatch:default:a", "identwatch:default:a:sealed"
+				answered := make(chan func(), 1)
 				w.receiver.answer = func(_ *http.Request, n int) (int, time.Duration, http.Header) {
 					if n == 1 { // the record as it is while the post is under way
-						answered <- w.rdb.HGetAll(w.ctx, "identwatch:default:a").Val()
+						fields, result := w.rdb.HGetAll(w.ctx, record).Val(), w.rdb.Get(w.ctx, sealed).Val()
+						answered <- func() {
+							w.rdb.HSet(w.ctx, record, fields)
+							w.rdb.Set(w.ctx, sealed, result, time.Hour)
+						}
 					}
 					return 200, 0, nil
 				}
 				w.session("a", confirming(0))
-				before := <-answered
+				restore := <-answered
 				w.await("the note", 5*time.Second, func() bool { return w.record("a").State == outcome.Delivered })
-				w.rdb.Del(w.ctx, "identwatch:default:a")
+				w.rdb.Del(w.ctx, record)
 				if lost == "the note" {
-					w.rdb.HSet(w.ctx, "identwatch:default:a", before)
+					restore()
 				}
 				w.awaitEnd("a", 2*time.Minute)
 				posts := w.receiver.of("a")

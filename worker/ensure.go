@@ -15,22 +15,24 @@ import (
 // ensure makes sure that a task is on its way: it is enqueued, or it is there
 // already, and where it was finished or archived it is run again.
 func (w *Worker) ensure(ctx context.Context, queue, id string, task *asynq.Task, after time.Duration) error {
-	_, err := w.client.EnqueueContext(ctx, task, asynq.ProcessIn(after))
-	if err == nil {
-		return nil
+	for range 2 {
+		_, err := w.client.EnqueueContext(ctx, task, asynq.ProcessIn(after))
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, asynq.ErrTaskIDConflict) {
+			return fmt.Errorf("enqueueing to %s: %w", queue, err)
+		}
+		if err = w.rerun(queue, id); !errors.Is(err, asynq.ErrTaskNotFound) {
+			return err
+		}
 	}
-	if !errors.Is(err, asynq.ErrTaskIDConflict) {
-		return fmt.Errorf("enqueueing to %s: %w", queue, err)
-	}
-	return w.rerun(queue, id)
+	return fmt.Errorf("a task of %s comes and goes", queue)
 }
 
 // rerun runs a known task again where it was finished or archived.
 func (w *Worker) rerun(queue, id string) error {
 	info, err := w.inspector.GetTaskInfo(queue, id)
-	if errors.Is(err, asynq.ErrTaskNotFound) {
-		return nil // it ended just now
-	}
 	if err != nil {
 		return fmt.Errorf("looking at a task of %s: %w", queue, err)
 	}
@@ -41,6 +43,12 @@ func (w *Worker) rerun(queue, id string) error {
 		return fmt.Errorf("running a task of %s again: %w", queue, err)
 	}
 	return nil
+}
+
+// ended reports whether a task was finished, or is not there.
+func (w *Worker) ended(queue, id string) bool {
+	info, err := w.inspector.GetTaskInfo(queue, id)
+	return errors.Is(err, asynq.ErrTaskNotFound) || err == nil && info.State == asynq.TaskStateCompleted
 }
 
 // revive makes sure that somebody goes on with a session whose record stands

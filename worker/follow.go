@@ -22,28 +22,49 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 	if job.Account != tasks.DefaultAccount {
 		return errAccount()
 	}
-	if w.follower.holds(job.ID()) {
-		return errFollowing(w.opts.Lease)
-	}
-	if w.follower.full() {
-		return errFull()
-	}
-	session := outcome.Session{ID: job.ID(), Retention: job.Retention}
-	record, err := w.records.Follow(ctx, session, w.holder)
+	held := w.follower.holds(job.ID())
+	full := !held && w.follower.full()
+	record, err := w.take(ctx, job, full)
 	if err != nil {
 		w.log.Error("taking a session failed", "session", job.ID(), "error", err)
 		return errRedis()
+	}
+	if held {
+		w.follower.keep(job.ID())
+		return errFollowing(w.opts.Lease)
 	}
 	at, err := w.standing(ctx, job, record)
 	if err != nil {
 		return errRedis()
 	}
-	if at.step == stepEnd {
-		w.logFinished(job.ID(), record)
-		return writeResult(t, record)
+	switch {
+	case at.step == stepEnd:
+		return w.endSession(ctx, t, job, record)
+	case full:
+		return errFull()
 	}
 	w.follower.add(job, record, at)
 	return errFollowing(w.opts.Lease)
+}
+
+// take makes this worker the session's holder, where it has room for one more.
+func (w *Worker) take(ctx context.Context, job tasks.Followed, full bool) (outcome.Record, error) {
+	if full {
+		return w.records.Read(ctx, recordOf(job))
+	}
+	return w.records.Follow(ctx, recordOf(job), w.holder)
+}
+
+// endSession ends the task with its result, and settles the record where no
+// other task has anything left to do.
+func (w *Worker) endSession(ctx context.Context, t *asynq.Task, job tasks.Followed, r outcome.Record) error {
+	if t.Type() == tasks.TypeFollow || w.ended(tasks.QueueFollow, job.ID()) {
+		if _, _, err := w.records.Settle(ctx, recordOf(job)); err != nil {
+			return errRedis()
+		}
+	}
+	w.logFinished(job.ID(), r)
+	return writeResult(t, r)
 }
 
 // standing says from where a session goes on, by its record. Where another

@@ -97,6 +97,15 @@ func (f *follower) holds(id string) bool {
 	return held
 }
 
+// keep renews a session that is held and whose task ran again here.
+func (f *follower) keep(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s, held := f.sessions[id]; held {
+		s.renewed, s.taken = time.Now(), false
+	}
+}
+
 func (f *follower) full() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -205,7 +214,8 @@ func (f *follower) givePost(s *session, current time.Time) {
 }
 
 // put takes a session back from a pool, for its next step.
-func (f *follower) put(s *session, n next, posted bool) {
+// It reports whether the session is over because an operator stopped it.
+func (f *follower) put(s *session, n next, posted bool) (stopped bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if posted {
@@ -214,9 +224,10 @@ func (f *follower) put(s *session, n next, posted bool) {
 	s.step, s.due = n.step, n.at
 	if f.isOver(s) {
 		delete(f.sessions, s.id)
-		return
+		return s.stopped
 	}
 	f.push(s)
+	return false
 }
 
 // isOver reports whether a session that waits is none of this worker's any

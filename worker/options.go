@@ -35,7 +35,7 @@ func (m MarkSign) LogValue() slog.Value { return slog.StringValue(m.String()) }
 // Options say how a Worker works. The zero value of a field that is not
 // required stands for the default that its comment names.
 type Options struct {
-	Redis    redis.UniversalClient // required; the caller closes it after Run returned
+	Redis    redis.UniversalClient // required; the caller closes it after Run returned nil
 	MarkSign MarkSign              // required
 	Sender   *webhook.Sender       // required
 	// OutcomeKeys seal results in Redis: each of 32 bytes, the first seals, all

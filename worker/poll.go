@@ -133,6 +133,8 @@ func (f *follower) afterDefect(s *session) next {
 		return now(stepPost)
 	case stepPost:
 		return now(stepHand)
+	case stepRemove:
+		s.defect = true
 	}
 	return in(time.Minute, s.step)
 }

@@ -64,7 +64,9 @@ func (p pool) drain() (ids []string) {
 func (p pool) step(ctx context.Context, s *session) {
 	posted := s.step == stepPost
 	n := p.safely(ctx, s)
-	p.follower.put(s, n, posted)
+	if stopped := p.follower.put(s, n, posted); stopped {
+		p.follower.forget(ctx, s)
+	}
 }
 
 // maxPanics is how often a defect may meet a session before the step is given up.

@@ -19,6 +19,7 @@ const redisPause = 500 * time.Millisecond
 // the event and notes the answer. Without a 2xx, webhook:deliver goes on.
 func (f *follower) post(ctx context.Context, s *session) next {
 	defer f.hosts.release(s.host)
+	begun := time.Now()
 	claimed, record, err := f.claimPost(ctx, s)
 	if err != nil {
 		f.log.Error("claiming a post failed", "session", s.id, "error", err)
@@ -35,12 +36,12 @@ func (f *follower) post(ctx context.Context, s *session) next {
 		}
 		s.result = &opened
 	}
-	answer := f.sender.Send(ctx, f.callbackURL(s.Followed), eventID(s.id), s.result.Body)
+	answer := f.send(ctx, s.Followed, begun, s.result.Body)
 	switch answer.Verdict {
 	case webhook.Delivered:
 		return f.noteDelivered(s)
 	case webhook.Gone:
-		return f.noteGivenUp(s, answer.Detail)
+		return f.noteGivenUp(ctx, s, answer.Detail)
 	}
 	f.log.Warn("posting the event failed; it is posted again", "session", s.id, "detail", answer.Detail, "attempt", record.Attempts)
 	return f.handOver(ctx, s, answer.Detail, retryPause(record.Attempts, answer.RetryAfter))
@@ -52,6 +53,15 @@ func (f *follower) claimPost(ctx context.Context, s *session) (bool, outcome.Rec
 		return f.records.Seal(ctx, s.record(), *s.result, s.claimant, claim)
 	}
 	return f.records.Claim(ctx, s.record(), s.claimant, claim)
+}
+
+// send posts once, and ends a second before the claim does that was asked for at
+// claimed: where Redis answered late, or the process was suspended, less time is
+// left than the DeliveryTimeout.
+func (w *Worker) send(ctx context.Context, job tasks.Followed, claimed time.Time, body []byte) webhook.Result {
+	ctx, cancel := context.WithDeadline(ctx, claimed.Add(w.opts.DeliveryTimeout+claimMargin/2))
+	defer cancel()
+	return w.sender.Send(ctx, w.callbackURL(job), eventID(job.ID()), body)
 }
 
 // resume goes on from where the record says the session stands: somebody else
@@ -75,11 +85,16 @@ func (f *follower) noteDelivered(s *session) next {
 	return in(removalDelay, stepRemove)
 }
 
-func (f *follower) noteGivenUp(s *session, why string) next {
-	f.note("noting that a delivery was given up", func(ctx context.Context) error {
-		_, _, err := f.records.GiveUp(ctx, s.record(), s.claimant, why)
+func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next {
+	var did bool
+	var record outcome.Record
+	f.note("noting that a delivery was given up", func(ctx context.Context) (err error) {
+		did, record, err = f.records.GiveUp(ctx, s.record(), s.claimant, why)
 		return err
 	})
+	if !did {
+		return f.resume(ctx, s, record)
+	}
 	f.logGivenUp(s.id, why)
 	s.result = nil
 	return in(removalDelay, stepRemove)

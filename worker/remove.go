@@ -31,9 +31,13 @@ type removal struct {
 	answer  marksign.RemoveAnswer
 }
 
+func (r removal) failed() outcome.FailedRemoval {
+	return outcome.FailedRemoval{Why: r.answer.Detail, Sent: true, Refused: r.answer.Verdict == marksign.RemoveRefused}
+}
+
 // tryRemoval reads the note back that allows the DELETE, and sends it once.
 func (w *Worker) tryRemoval(ctx context.Context, job tasks.Followed) (removal, error) {
-	session := outcome.Session{ID: job.ID(), Retention: job.Retention}
+	session := recordOf(job)
 	waitFor, err := w.follower.replicas.waitFor(ctx, w.records)
 	if err != nil {
 		return removal{}, err
@@ -58,6 +62,9 @@ func (f *follower) removeOrHand(ctx context.Context, s *session) next {
 
 // removeStep removes the session at MarkSign; what fails goes to session:remove.
 func (f *follower) removeStep(ctx context.Context, s *session) next {
+	if s.defect {
+		return f.handRemoval(s, removal{}, errDefect)
+	}
 	try, err := f.tryRemoval(ctx, s.Followed)
 	if err != nil && !errors.Is(err, outcome.ErrNotReplicated) {
 		f.log.Error("reading a note back failed", "session", s.id, "error", err)
@@ -66,31 +73,33 @@ func (f *follower) removeStep(ctx context.Context, s *session) next {
 	if err == nil && !try.allowed {
 		return f.resume(ctx, s, try.record)
 	}
-	noted := f.note("noting a removal", func(ctx context.Context) error {
-		if err == nil && try.answer.Verdict == marksign.Removed {
-			_, _, noteErr := f.records.EndRemoval(ctx, s.record(), outcome.Removed)
-			return noteErr
-		}
-		return f.handRemoval(ctx, s.Followed, try, err)
-	})
-	if !noted {
-		return now(stepRemove)
+	if err == nil && try.answer.Verdict == marksign.Removed {
+		f.note("noting a removal", func(ctx context.Context) error {
+			_, _, err := f.records.EndRemoval(ctx, s.record(), outcome.Removed)
+			return err
+		})
+		return now(stepEnd)
 	}
-	return now(stepEnd)
+	return f.handRemoval(s, try, err)
 }
 
-// handRemoval notes why a DELETE failed and leaves the next to session:remove.
-func (f *follower) handRemoval(ctx context.Context, job tasks.Followed, try removal, cause error) error {
-	why := try.answer.Detail
+var errDefect = errors.New("a defect in identwatch: see the worker's log")
+
+// handRemoval notes why a DELETE failed, and then leaves the next to
+// session:remove. Whoever finds the note without the task makes the task.
+func (f *follower) handRemoval(s *session, try removal, cause error) next {
+	failed := try.failed()
 	if cause != nil {
-		why = cause.Error()
+		failed = outcome.FailedRemoval{Why: cause.Error()}
 	}
-	session := outcome.Session{ID: job.ID(), Retention: job.Retention}
-	_, record, err := f.records.FailRemoval(ctx, session, why, try.answer.Verdict == marksign.RemoveRefused)
-	if err != nil {
+	var record outcome.Record
+	f.note("noting that a removal failed", func(ctx context.Context) (err error) {
+		_, record, err = f.records.FailRemoval(ctx, s.record(), failed)
 		return err
-	}
-	return f.ensureRemoval(ctx, job, retryPause(record.Removals, try.answer.RetryAfter))
+	})
+	after := retryPause(record.Removals, try.answer.RetryAfter)
+	f.note("enqueueing a removal", func(ctx context.Context) error { return f.ensureRemoval(ctx, s.Followed, after) })
+	return now(stepEnd)
 }
 
 // remove runs the task session:remove.
@@ -119,7 +128,7 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 // waits where the event is still to be delivered: then Redis lost the note.
 func (w *Worker) notRemovable(ctx context.Context, t *asynq.Task, job tasks.Followed, r outcome.Record) error {
 	if r.State.Final() || r.State == outcome.None {
-		return writeResult(t, r)
+		return w.endSession(ctx, t, job, r)
 	}
 	if err := w.revive(ctx, job, r); err != nil {
 		return errRedis()
@@ -129,29 +138,28 @@ func (w *Worker) notRemovable(ctx context.Context, t *asynq.Task, job tasks.Foll
 
 // noteRemoval ends the task, or asks for another DELETE.
 func (w *Worker) noteRemoval(ctx context.Context, t *asynq.Task, job tasks.Followed, try removal) error {
-	session := outcome.Session{ID: job.ID(), Retention: job.Retention}
 	if try.answer.Verdict == marksign.Removed {
-		return w.endRemoval(ctx, t, session, outcome.Removed)
+		return w.endRemoval(ctx, t, job, outcome.Removed)
 	}
-	refused := try.answer.Verdict == marksign.RemoveRefused
-	_, record, err := w.records.FailRemoval(ctx, session, try.answer.Detail, refused)
+	_, record, err := w.records.FailRemoval(ctx, recordOf(job), try.failed())
 	if err != nil {
 		return errRedis()
 	}
-	if record.Refusals >= removeRefusals || record.Now.Sub(record.RemoveBegun) >= removeWindow {
+	left := removeWindow - record.Now.Sub(record.RemoveBegun)
+	if record.Refusals >= removeRefusals || left < time.Second {
 		w.log.Error("the session could not be removed at MarkSign; it is tried no more", "session", job.ID(), "detail", try.answer.Detail)
-		return w.endRemoval(ctx, t, session, outcome.RemovedUnknown)
+		return w.endRemoval(ctx, t, job, outcome.RemovedUnknown)
 	}
-	return &pause{retryPause(record.Removals, try.answer.RetryAfter), "removing the session failed: " + try.answer.Detail, true}
+	after := min(retryPause(record.Removals, try.answer.RetryAfter), left+time.Second)
+	return &pause{after, "removing the session failed: " + try.answer.Detail, true}
 }
 
-func (w *Worker) endRemoval(ctx context.Context, t *asynq.Task, session outcome.Session, how outcome.Removal) error {
-	_, record, err := w.records.EndRemoval(ctx, session, how)
+func (w *Worker) endRemoval(ctx context.Context, t *asynq.Task, job tasks.Followed, how outcome.Removal) error {
+	_, record, err := w.records.EndRemoval(ctx, recordOf(job), how)
 	if err != nil {
 		return errRedis()
 	}
-	w.logFinished(session.ID, record)
-	return writeResult(t, record)
+	return w.endSession(ctx, t, job, record)
 }
 
 // replicas remembers for a moment whether Redis has any. It is safe for

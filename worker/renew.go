@@ -100,13 +100,18 @@ func (f *follower) dropStopped(ctx context.Context, gone []*session) {
 		s.stopped = true
 		dropped := f.dropIfOver(s)
 		f.mu.Unlock()
-		if !dropped {
-			continue
+		if dropped {
+			f.forget(ctx, s)
 		}
-		f.log.Warn("the session's task was deleted or archived; it is followed no more", "session", s.id)
-		if err := f.records.Forget(ctx, s.record(), f.holder); err != nil {
-			f.log.Error("forgetting a session failed", "session", s.id, "error", err)
-		}
+	}
+}
+
+// forget erases the record of a session that was stopped, so that it can be
+// enqueued anew.
+func (f *follower) forget(ctx context.Context, s *session) {
+	f.log.Warn("the session's task was deleted or archived; it is followed no more", "session", s.id)
+	if err := f.records.Forget(ctx, s.record(), f.holder); err != nil {
+		f.log.Error("forgetting a session failed", "session", s.id, "error", err)
 	}
 }
 

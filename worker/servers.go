@@ -76,6 +76,14 @@ func (w *Worker) logPanic(session string, p any) {
 // stopFollowing takes no more sessions. It returns when the handlers did.
 func (s *servers) stopFollowing() { s.follow.Shutdown() }
 
+// stopTaking takes no more tasks of the other queues, so that no post begins
+// that would outlast the stop.
+func (s *servers) stopTaking() {
+	for _, server := range s.others {
+		server.Stop()
+	}
+}
+
 // stop ends the other servers once their runs have returned.
 func (s *servers) stop() {
 	for _, server := range s.others {

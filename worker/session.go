@@ -54,6 +54,7 @@ type session struct {
 	result *outcome.Result // final, and not known to be delivered
 	final  time.Time       // when the result was known here
 	panics int
+	defect bool // its removal cannot be done here
 
 	// scheduling
 	step    step
@@ -64,8 +65,10 @@ type session struct {
 	taken   bool // somebody else follows it
 }
 
-func (s *session) record() outcome.Session {
-	return outcome.Session{ID: s.id, Retention: s.Retention}
+func (s *session) record() outcome.Session { return recordOf(s.Followed) }
+
+func recordOf(job tasks.Followed) outcome.Session {
+	return outcome.Session{ID: job.ID(), Retention: job.Retention}
 }
 
 // dueHeap orders sessions by when their next step is due.

@@ -81,8 +81,8 @@ func (w *Worker) Ready(ctx context.Context) error {
 
 // Run works until ctx is done, then stops gracefully: it takes no more tasks,
 // finishes the posts that are under way, hands every other session to the other
-// workers, and returns within the ShutdownTimeout. It returns an error only
-// where it could not start. A Worker runs once.
+// workers, and returns within the ShutdownTimeout. It returns an error where it
+// could not start, or where the stop was cut short. A Worker runs once.
 func (w *Worker) Run(ctx context.Context) error {
 	working, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
@@ -100,16 +100,40 @@ func (w *Worker) Run(ctx context.Context) error {
 		<-ctx.Done()
 		w.running.Store(false)
 	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		stopSweeping()
+		w.stop(working, servers)
+		<-swept
+	}()
+	return errors.Join(err, w.awaitStop(stopped))
+}
+
+// stop hands the sessions over, and returns when all that is under way is done.
+func (w *Worker) stop(working context.Context, s *servers) {
 	w.log.Info("stopping: handing the sessions over")
-	timeout := time.AfterFunc(w.opts.ShutdownTimeout, abort)
-	defer timeout.Stop()
-	servers.stopFollowing()
+	s.stopTaking()
+	s.stopFollowing()
 	w.follower.stop(working)
-	servers.stop()
-	stopSweeping()
-	<-swept
-	w.log.Info("stopped")
-	return err
+	s.stop()
+}
+
+// errStop says that the stop was cut short. Nothing is lost by it.
+var errStop = errors.New("the stop took longer than the shutdown timeout; what was not handed over is taken over when its lease ends")
+
+// awaitStop waits no longer than the ShutdownTimeout: a Redis that hangs must
+// not keep the process.
+func (w *Worker) awaitStop(stopped <-chan struct{}) error {
+	timeout := time.NewTimer(w.opts.ShutdownTimeout)
+	defer timeout.Stop()
+	select {
+	case <-stopped:
+		w.log.Info("stopped")
+		return nil
+	case <-timeout.C:
+		return errStop
+	}
 }
 
 // register makes the queues known, for which it waits for Redis. It returns
@@ -123,9 +147,12 @@ func (w *Worker) register(ctx context.Context) bool {
 	return true
 }
 
-// insistPause is short, so that a note is written before others who wait for
-// Redis act on its absence.
-const insistPause = 50 * time.Millisecond
+// insistPause is short at first, so that a note is written before others who
+// wait for Redis act on its absence, and rises to maxInsistPause.
+const (
+	insistPause    = 50 * time.Millisecond
+	maxInsistPause = time.Second
+)
 
 // note writes a fact down, whatever becomes of the run that learned it. It
 // returns false where the worker's own end came first.
@@ -135,18 +162,18 @@ func (w *Worker) note(what string, do func(context.Context) error) bool {
 
 // insist repeats do until Redis takes it. It returns false where ctx ended first.
 func (w *Worker) insist(ctx context.Context, what string, do func(context.Context) error) bool {
-	for first := true; ; first = false {
+	for try := time.Duration(1); ; try++ {
 		err := do(ctx)
 		if err == nil {
 			return true
 		}
-		if first {
+		if try == 1 {
 			w.log.Error("Redis refused; trying again until it takes it", "what", what, "error", err)
 		}
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(insistPause):
+		case <-time.After(min(try*insistPause, maxInsistPause)):
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -92,8 +93,10 @@ func inWorld(t *testing.T, test func(w *world)) {
 // process is one worker, with connections of its own.
 type process struct {
 	*Worker
-	stop func() // as SIGTERM does; waits
-	cut  func() // as a power cut does: nothing of it reaches anybody any more
+	err    error  // of Run, once it was stopped
+	mayEnd error  // what Run may end with
+	stop   func() // as SIGTERM does; waits
+	cut    func() // as a power cut does: nothing of it reaches anybody any more
 }
 
 func (w *world) start(change ...func(*Options)) *process {
@@ -127,29 +130,38 @@ func (w *world) start(change ...func(*Options)) *process {
 		w.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(w.ctx)
+	p := &process{Worker: worker}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := worker.Run(ctx); err != nil {
-			w.t.Error(err)
-		}
+		p.err = worker.Run(ctx)
 	}()
-	stop := func() {
+	p.stop = func() {
 		cancel()
 		<-done
-		rdb.Close()
 	}
-	w.stops = append(w.stops, stop)
-	return &process{worker, stop, func() {
+	w.stops = append(w.stops, func() {
+		p.stop()
+		if p.err != nil && !errors.Is(p.err, p.mayEnd) {
+			w.t.Error(p.err)
+		}
+		if p.err != nil {
+			time.Sleep(3 * time.Minute) // until what the stop left behind has ended
+		}
+		rdb.Close()
+	})
+	p.cut = func() {
 		mu.Lock()
 		dead = true
 		for _, c := range conns {
 			c.Close()
 		}
 		mu.Unlock()
+		p.mayEnd = errStop
 		markSign.close()
 		receiverGate.close()
-	}}
+	}
+	return p
 }
 
 func (w *world) sender(transport http.RoundTripper) *webhook.Sender {

@@ -93,7 +93,6 @@ const (
 // run opens LISTEN, waits for Redis and follows sessions until ctx ends. The
 // probes are answered until the worker has stopped.
 func (s *service) run(ctx context.Context) error {
-	defer func() { _ = s.redis.Close() }()
 	server, err := httpd.Start(ctx, httpd.Options{
 		Addr: s.listen, Handler: probes(ctx.Done(), s.ready), WriteTimeout: answerTimeout, Log: s.log,
 	})
@@ -109,7 +108,9 @@ func (s *service) run(ctx context.Context) error {
 		<-server.Done() // a service that no probe reaches must not go on unseen
 		cancel()
 	}()
-	err = s.follow(ctx)
+	if err = s.follow(ctx); err == nil {
+		_ = s.redis.Close() // else tasks that the worker could not wait for still use it
+	}
 	return errors.Join(err, server.Err())
 }
 

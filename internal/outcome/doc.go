@@ -1,5 +1,6 @@
 // Package outcome owns the record of a session: one Redis hash per session that
-// says how far its story has gone. It is changed only by the few Lua scripts of
+// says how far its story has gone, and beside it, for a shorter time, the sealed
+// result. It is changed only by the few Lua scripts of
 // this package, with Redis's own clock, so that no two machines' clocks are
 // compared.
 //

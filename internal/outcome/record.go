@@ -62,12 +62,12 @@ type Record struct {
 	Started     time.Time // when a worker first ran the session's task
 	Final       time.Time // when the outcome was sealed
 	Ended       time.Time // when it was delivered, given up or cancelled
-	RemoveBegun time.Time // when the first DELETE was about to go out
+	RemoveBegun time.Time // when the first removal failed
 	RemovedAt   time.Time // when the removal ended
 
 	Polls    int // until the outcome was known, by the worker that saw it
 	Attempts int // posts begun
-	Removals int // DELETEs begun
+	Removals int // DELETEs that were answered, or failed
 	Refusals int // DELETEs that MarkSign answered with an error body
 
 	Holder     string    // the worker that follows it
@@ -88,16 +88,17 @@ func (r Record) ClaimLeft(claimant string) time.Duration {
 }
 
 // decode reads the answer of a script: whether it did what was asked, Redis's
-// time in milliseconds, and the record.
+// time in milliseconds, the record, and the sealed result.
 func decode(reply any) (did bool, r Record, err error) {
 	parts, ok := reply.([]any)
-	if !ok || len(parts) != 3 {
+	if !ok || len(parts) != 4 {
 		return false, Record{}, errors.New("a script answered in another shape")
 	}
 	outcome, ok1 := parts[0].(int64)
 	now, ok2 := parts[1].(string)
 	pairs, ok3 := parts[2].([]any)
-	if !ok1 || !ok2 || !ok3 {
+	sealed, ok4 := parts[3].(string)
+	if !ok1 || !ok2 || !ok3 || !ok4 {
 		return false, Record{}, errors.New("a script answered in another shape")
 	}
 	r.Now = millis(now)
@@ -113,6 +114,7 @@ func decode(reply any) (did bool, r Record, err error) {
 		return false, Record{}, fmt.Errorf("%w (%.8q)", ErrRecordVersion, fields["v"])
 	}
 	r.fill(fields)
+	r.sealed = []byte(sealed)
 	return outcome == 1, r, nil
 }
 
@@ -134,7 +136,6 @@ func (r *Record) fill(fields map[string]string) {
 	r.ClaimUntil = millis(fields["claim"])
 	r.LastError = fields["error"]
 	r.claimant = fields["claimant"]
-	r.sealed = []byte(fields["sealed"])
 }
 
 func millis(s string) time.Time {

@@ -2,19 +2,22 @@ package outcome
 
 import "github.com/redis/go-redis/v9"
 
-// Every script begins with the prelude, works on the one record KEYS[1], and
-// answers {1 where it did what was asked, else 0; Redis's time in ms; the record}.
+// Every script begins with the prelude, works on the record KEYS[1] and its
+// sealed result KEYS[2], and answers {1 where it did what was asked, else 0;
+// Redis's time in ms; the record; the sealed result}. The sealed result has a key
+// of its own because the record must outlive it.
 // Running one again with the same arguments changes no more than a count, for a
 // client whose connection broke cannot know whether the first run was done.
 const prelude = `
 local key = KEYS[1]
+local sealed = KEYS[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function ms(n) return string.format('%.0f', n) end
 local function get(field) return redis.call('HGET', key, field) or '' end
 local function set(...) redis.call('HSET', key, ...) end
 local function keep(n) redis.call('PEXPIRE', key, ms(tonumber(n))) end
-local function answer(did) return {did, ms(now), redis.call('HGETALL', key)} end
+local function answer(did) return {did, ms(now), redis.call('HGETALL', key), redis.call('GET', sealed) or ''} end
 local state = get('state')
 local function claimed_by_other(claimant)
   local holder = get('claimant')
@@ -27,9 +30,8 @@ end
 local function release(claimant)
   if get('claimant') == claimant then redis.call('HDEL', key, 'claimant', 'claim') end
 end
-local function keep_finished(at_least)
-  local retention = tonumber(get('retention')) or 0
-  keep(math.max(retention, 86400000, tonumber(at_least)) + 3600000)
+local function keep_unsettled(at_least)
+  keep(math.max(2592000000, (tonumber(get('retention')) or 0) + 3600000, tonumber(at_least)))
 end
 `
 
@@ -48,7 +50,7 @@ return answer(1)`)
 	// ARGV: holder. Forgets a session that nobody wants followed any more.
 	forgetScript = script(`
 if state ~= 'following' or get('holder') ~= ARGV[1] then return answer(0) end
-redis.call('DEL', key)
+redis.call('DEL', key, sealed)
 return answer(1)`)
 
 	// ARGV: new state (sealed or handed), type, reason, polls, sealed result,
@@ -57,9 +59,12 @@ return answer(1)`)
 if state == '' then
   set('v', 1, 'started', ms(now), 'retention', ARGV[9])
 elseif state ~= 'following' then
-  return answer(state == ARGV[1] and ARGV[7] ~= '' and get('claimant') == ARGV[7] and 1 or 0)
+  if ARGV[7] == '' or state ~= ARGV[1] or get('claimant') ~= ARGV[7] then return answer(0) end
+  claim(ARGV[7], ARGV[8])
+  return answer(1)
 end
-set('state', ARGV[1], 'final', ms(now), 'type', ARGV[2], 'reason', ARGV[3], 'polls', ARGV[4], 'sealed', ARGV[5])
+set('state', ARGV[1], 'final', ms(now), 'type', ARGV[2], 'reason', ARGV[3], 'polls', ARGV[4])
+redis.call('SET', sealed, ARGV[5], 'PX', ARGV[6])
 if ARGV[7] ~= '' then claim(ARGV[7], ARGV[8]) end
 if ARGV[10] ~= '' then set('error', ARGV[10]) end
 keep(ARGV[6])
@@ -84,6 +89,7 @@ if (state ~= 'sealed' and state ~= 'handed') or claimed_by_other(ARGV[1]) then r
 release(ARGV[1])
 set('state', 'handed', 'error', ARGV[2])
 keep(ARGV[3])
+redis.call('PEXPIRE', sealed, ARGV[3])
 return answer(1)`)
 
 	// ARGV: type, reason, polls, retention in ms
@@ -97,8 +103,9 @@ if state == '' or state == 'following' then
   set('type', ARGV[1], 'reason', ARGV[2], 'polls', ARGV[3], 'final', ms(now), 'attempts', 1)
 end
 set('state', 'delivered', 'ended', ms(now))
-redis.call('HDEL', key, 'sealed', 'claimant', 'claim', 'error')
-keep_finished(0)
+redis.call('HDEL', key, 'claimant', 'claim', 'error')
+redis.call('DEL', sealed)
+keep_unsettled(0)
 return answer(1)`)
 
 	// ARGV: claimant, why, redelivery window in ms
@@ -107,8 +114,8 @@ if state == 'given_up' then return answer(1) end
 if (state ~= 'sealed' and state ~= 'handed') or claimed_by_other(ARGV[1]) then return answer(0) end
 release(ARGV[1])
 set('state', 'given_up', 'ended', ms(now), 'error', ARGV[2])
-if tonumber(ARGV[3]) == 0 then redis.call('HDEL', key, 'sealed') end
-keep_finished(ARGV[3])
+redis.call('PEXPIRE', sealed, ARGV[3])
+keep_unsettled(ARGV[3])
 return answer(1)`)
 
 	// ARGV: retention in ms
@@ -117,7 +124,7 @@ if state == 'cancelled' then return answer(1) end
 if state ~= '' and state ~= 'following' then return answer(0) end
 if state == '' then set('v', 1, 'started', ms(now), 'retention', ARGV[1]) end
 set('state', 'cancelled', 'ended', ms(now), 'final', ms(now), 'holder', '')
-keep_finished(0)
+keep_unsettled(0)
 return answer(1)`)
 
 	// No ARGV. Writes before a DELETE goes out, so that WAIT on the same
@@ -125,16 +132,18 @@ return answer(1)`)
 	removingScript = script(`
 if state ~= 'delivered' and state ~= 'given_up' and state ~= 'cancelled' then return answer(0) end
 if get('removal') == 'removed' or get('removal') == 'unknown' then return answer(0) end
-redis.call('HINCRBY', key, 'removals', 1)
-redis.call('HSETNX', key, 'remove_begun', ms(now))
+set('removing', ms(now))
 return answer(1)`)
 
-	// ARGV: why the DELETE failed, 1 where MarkSign refused it, else 0
+	// ARGV: why it is not removed, DELETEs that went out (0 or 1), those of them
+	// that MarkSign refused
 	removalFailedScript = script(`
 if state ~= 'delivered' and state ~= 'given_up' and state ~= 'cancelled' then return answer(0) end
 if get('removal') == 'removed' or get('removal') == 'unknown' then return answer(0) end
 set('removal', 'handed', 'error', ARGV[1])
-redis.call('HINCRBY', key, 'refusals', ARGV[2])
+redis.call('HINCRBY', key, 'removals', ARGV[2])
+redis.call('HINCRBY', key, 'refusals', ARGV[3])
+redis.call('HSETNX', key, 'remove_begun', ms(now))
 return answer(1)`)
 
 	// ARGV: removal (removed or unknown)
@@ -142,7 +151,17 @@ return answer(1)`)
 if state ~= 'delivered' and state ~= 'given_up' and state ~= 'cancelled' then return answer(0) end
 local removal = get('removal')
 if removal == 'removed' or removal == ARGV[1] then return answer(1) end
+if ARGV[1] == 'removed' then redis.call('HINCRBY', key, 'removals', 1) end
 set('removal', ARGV[1], 'removed', ms(now))
+return answer(1)`)
+
+	// ARGV: redelivery window in ms
+	settleScript = script(`
+local removal = get('removal')
+if removal ~= 'removed' and removal ~= 'unknown' then return answer(0) end
+local retention = (tonumber(get('retention')) or 0) + 3600000
+if state == 'given_up' then retention = math.max(retention, tonumber(ARGV[1])) end
+keep(retention)
 return answer(1)`)
 
 	// KEYS: records, ARGV: holder. Answers the places, from 1, of those that

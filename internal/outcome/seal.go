@@ -22,6 +22,7 @@ const (
 
 // Why a sealed result cannot be opened. None of them says anything of its content.
 var (
+	ErrSealMissing    = errors.New("the sealed result is gone: its time is over, or Redis lost it")
 	ErrSealTruncated  = errors.New("the sealed result is cut short")
 	ErrSealVersion    = errors.New("the sealed result has a version that this release does not know")
 	ErrSealUnknownKey = errors.New("the sealed result was made with a key that is not among the outcome keys")
@@ -79,7 +80,7 @@ func (k *Keyring) seal(recordKey string, result []byte) []byte {
 // open returns the result, or one of the ErrSeal errors.
 func (k *Keyring) open(recordKey string, sealed []byte) ([]byte, error) {
 	if len(sealed) == 0 {
-		return nil, ErrSealTruncated
+		return nil, ErrSealMissing
 	}
 	if sealed[0] != sealVersion {
 		return nil, ErrSealVersion

@@ -46,7 +46,7 @@ func TestKeyring_NamesWhyASealCannotBeOpened(t *testing.T) {
 		sealed []byte
 		want   error
 	}{
-		"empty":                {"identwatch:a", nil, ErrSealTruncated},
+		"empty":                {"identwatch:a", nil, ErrSealMissing},
 		"the version alone":    {"identwatch:a", sealed[:1], ErrSealTruncated},
 		"the header alone":     {"identwatch:a", sealed[:sealHeader], ErrSealTruncated},
 		"another version":      {"identwatch:a", change(0), ErrSealVersion},
@@ -104,7 +104,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add("1", "following", "1700000000000", "3")
 	f.Add("2", "", "-1", "x")
 	f.Fuzz(func(t *testing.T, version, state, when, n string) {
-		_, r, err := decode([]any{int64(1), when, []any{"v", version, "state", state, "started", when, "polls", n, "claim", when}})
+		_, r, err := decode([]any{int64(1), when, []any{"v", version, "state", state, "started", when, "polls", n, "claim", when}, "sealed"})
 		if (err == nil) != (version == "1") {
 			t.Errorf("version %q: %v", version, err)
 		}

@@ -30,9 +30,9 @@ type Store struct {
 	cfg Config
 }
 
-// A finished record is kept, by the scripts, an hour longer than the task, for a
-// task whose record is gone would be followed anew, and longer than the day for
-// which a removal is tried.
+// A finished record is kept, by the scripts, for 30 days, for a task whose record
+// is gone would be followed anew, and nobody knows when workers run again. Once
+// the last task has ended, Settle shortens that to an hour more than the task.
 
 // margin is what a record outlives its purpose by, so that whoever comes late
 // still finds it.
@@ -52,6 +52,8 @@ type Session struct {
 
 func (s Session) key() string { return keyPrefix + s.ID }
 
+func (s Session) sealedKey() string { return s.key() + ":sealed" }
+
 // Result is a final outcome on its way to the receiver.
 type Result struct {
 	Type   string // of the event
@@ -67,7 +69,7 @@ func (r Result) String() string { return r.Type + " [redacted]" }
 func (r Result) GoString() string { return r.String() }
 
 func (s *Store) run(ctx context.Context, rdb redis.Scripter, sc *redis.Script, session Session, args ...any) (bool, Record, error) {
-	reply, err := sc.Run(ctx, rdb, []string{session.key()}, args...).Result()
+	reply, err := sc.Run(ctx, rdb, []string{session.key(), session.sealedKey()}, args...).Result()
 	if err != nil {
 		return false, Record{}, fmt.Errorf("the session's record: %w", err)
 	}
@@ -119,7 +121,7 @@ func (s *Store) HeldByOthers(ctx context.Context, ids []string, holder string) (
 }
 
 // Seal writes the outcome, once, and claims the post for claimant. A repeated
-// call of the same claimant is answered like the first.
+// call of the same claimant is answered like the first, and claims anew.
 func (s *Store) Seal(ctx context.Context, session Session, result Result, claimant string, claim time.Duration) (bool, Record, error) {
 	return s.seal(ctx, session, result, Sealed, claimant, claim, "")
 }
@@ -178,8 +180,8 @@ func (s *Store) Cancel(ctx context.Context, session Session) (bool, Record, erro
 	return s.run(ctx, s.cfg.Redis, cancelScript, session, session.Retention.Milliseconds())
 }
 
-// Removing reads the note back that allows a DELETE, and counts the DELETE that
-// is about to go out. It did not where the record asks for none.
+// Removing reads the note back that allows a DELETE. It did not where the record
+// asks for none.
 //
 // With waitFor above zero it also waits until at least one replica has the
 // note, or answers ErrNotReplicated after that time.
@@ -190,17 +192,33 @@ func (s *Store) Removing(ctx context.Context, session Session, waitFor time.Dura
 	return s.removingReplicated(ctx, session, waitFor)
 }
 
-// FailRemoval notes that a DELETE failed, and leaves the next to session:remove.
-// A refusal is MarkSign's own error body; it is counted.
-func (s *Store) FailRemoval(ctx context.Context, session Session, why string, refused bool) (bool, Record, error) {
-	refusals := 0
-	if refused {
-		refusals = 1
+// FailedRemoval says why a session is not removed yet.
+type FailedRemoval struct {
+	Why     string // nothing personal
+	Sent    bool   // the DELETE went out
+	Refused bool   // MarkSign answered it with an error body
+}
+
+// FailRemoval notes that a removal failed, and leaves the next to session:remove.
+func (s *Store) FailRemoval(ctx context.Context, session Session, failed FailedRemoval) (bool, Record, error) {
+	return s.run(ctx, s.cfg.Redis, removalFailedScript, session, failed.Why, flag(failed.Sent), flag(failed.Refused))
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
 	}
-	return s.run(ctx, s.cfg.Redis, removalFailedScript, session, why, refusals)
+	return 0
 }
 
 // EndRemoval notes how the removal ended: Removed or RemovedUnknown.
 func (s *Store) EndRemoval(ctx context.Context, session Session, removal Removal) (bool, Record, error) {
 	return s.run(ctx, s.cfg.Redis, removedScript, session, string(removal))
+}
+
+// Settle is called by the run that ends the session's last task: the record is
+// kept an hour longer than the task, and where delivery was given up, for the
+// redelivery window. It did nothing where the removal has not ended.
+func (s *Store) Settle(ctx context.Context, session Session) (bool, Record, error) {
+	return s.run(ctx, s.cfg.Redis, settleScript, session, s.cfg.RedeliveryWindow.Milliseconds())
 }

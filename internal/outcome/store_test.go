@@ -97,12 +97,9 @@ func TestStore_TellsAHappyStory(t *testing.T) {
 		if r.State != Delivered || r.Ended.IsZero() || len(r.sealed) != 0 || !r.ClaimUntil.IsZero() {
 			t.Fatalf("record after Deliver: %+v", r)
 		}
-		r = must(t)(s.Removing(ctx, session, 0))
-		if r.Removals != 1 || r.RemoveBegun.IsZero() {
-			t.Fatalf("record after Removing: %+v", r)
-		}
+		must(t)(s.Removing(ctx, session, 0))
 		r = must(t)(s.EndRemoval(ctx, session, Removed))
-		if r.Removal != Removed || r.RemovedAt.IsZero() {
+		if r.Removal != Removed || r.RemovedAt.IsZero() || r.Removals != 1 {
 			t.Fatalf("record after EndRemoval: %+v", r)
 		}
 		mustNot(t)(s.Removing(ctx, session, 0))
@@ -240,9 +237,12 @@ func TestGiveUp_KeepsTheResultForTheRedeliveryWindow(t *testing.T) {
 		if r.State != GivenUp || len(r.sealed) == 0 {
 			t.Fatalf("record: state %q, %d sealed bytes", r.State, len(r.sealed))
 		}
-		ttl := s.cfg.Redis.PTTL(ctx, session.key()).Val()
-		if ttl < 7*24*time.Hour || ttl > 8*24*time.Hour {
-			t.Errorf("the record is kept for %v", ttl)
+		ttl := s.cfg.Redis.PTTL(ctx, session.sealedKey()).Val()
+		if ttl < 7*24*time.Hour-time.Minute || ttl > 7*24*time.Hour {
+			t.Errorf("the sealed result is kept for %v", ttl)
+		}
+		if longer := s.cfg.Redis.PTTL(ctx, session.key()).Val(); longer < 29*24*time.Hour {
+			t.Errorf("the record is kept for %v", longer)
 		}
 		mustNot(t)(s.Claim(ctx, session, "b", claimTime))
 		s.cfg.RedeliveryWindow = 0
@@ -276,7 +276,7 @@ func TestRemoving_OnlyWhenNothingIsLeftToPost(t *testing.T) {
 		mustNot(t)(s.Removing(ctx, session, 0))
 		must(t)(s.Seal(ctx, session, result, "a", claimTime))
 		mustNot(t)(s.Removing(ctx, session, 0))
-		mustNot(t)(s.FailRemoval(ctx, session, "HTTP 500", false))
+		mustNot(t)(s.FailRemoval(ctx, session, FailedRemoval{Why: "HTTP 500", Sent: true}))
 		mustNot(t)(s.EndRemoval(ctx, session, Removed))
 		must(t)(s.HandOver(ctx, session, "a", "HTTP 500"))
 		mustNot(t)(s.Removing(ctx, session, 0))
@@ -288,9 +288,9 @@ func TestRemoving_OnlyWhenNothingIsLeftToPost(t *testing.T) {
 func TestFailRemoval_CountsRefusals(t *testing.T) {
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
 		must(t)(s.Deliver(ctx, session, result))
-		must(t)(s.FailRemoval(ctx, session, "HTTP 500", false))
-		r := must(t)(s.FailRemoval(ctx, session, "refused", true))
-		if r.Removal != RemovalHanded || r.Refusals != 1 || r.LastError != "refused" {
+		must(t)(s.FailRemoval(ctx, session, FailedRemoval{Why: "HTTP 500", Sent: true}))
+		r := must(t)(s.FailRemoval(ctx, session, FailedRemoval{Why: "refused", Sent: true, Refused: true}))
+		if r.Removal != RemovalHanded || r.Refusals != 1 || r.Removals != 2 || r.RemoveBegun.IsZero() || r.LastError != "refused" {
 			t.Fatalf("record: %+v", r)
 		}
 		must(t)(s.EndRemoval(ctx, session, RemovedUnknown))
@@ -404,10 +404,18 @@ func TestRecord_HasATTLInEveryState(t *testing.T) {
 		kept("Seal", 95*time.Hour)
 		must(t)(s.HandOver(ctx, session, "a", "x"))
 		kept("HandOver", 95*time.Hour)
+		if ttl := s.cfg.Redis.PTTL(ctx, session.sealedKey()).Val(); ttl < 95*time.Hour || ttl > 97*time.Hour {
+			t.Errorf("the sealed result is kept for %v", ttl)
+		}
 		must(t)(s.Deliver(ctx, session, result))
-		kept("Deliver", 24*time.Hour+30*time.Minute)
+		kept("Deliver", 29*24*time.Hour) // for tasks that were not ended yet
+		mustNot(t)(s.Settle(ctx, session))
 		must(t)(s.EndRemoval(ctx, session, Removed))
-		kept("EndRemoval", 24*time.Hour+30*time.Minute)
+		must(t)(s.Settle(ctx, session))
+		kept("Settle", 24*time.Hour+30*time.Minute)
+		if ttl := s.cfg.Redis.PTTL(ctx, session.key()).Val(); ttl > 26*time.Hour {
+			t.Errorf("a settled record is kept for %v", ttl)
+		}
 	})
 }
 

@@ -1,0 +1,92 @@
+package tasks_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/identwatch/identwatch/internal/redistest"
+	"github.com/identwatch/identwatch/tasks"
+)
+
+// The application has started a session at MarkSign and has it followed.
+func ExampleClient_Enqueue() {
+	rdb, server := redistest.Embedded() // in earnest: ClientConfig{RedisURL: os.Getenv("REDIS_URL")}
+	defer server.Close()
+	defer rdb.Close()
+	client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+
+	session := tasks.Session{
+		Token:       "1c5cd62c-bbf7-779e-3fb4-bad3433ad83f", // from MarkSign's answer
+		Method:      tasks.SmartID,
+		CallbackURL: "https://shop.example/webhooks/identwatch",
+		Reference:   "order-1842",
+		Checks:      []tasks.Check{tasks.PEPs, tasks.Sanctions}, // as they were asked for at the start
+	}
+	for range 2 {
+		err = client.Enqueue(context.Background(), session)
+		switch {
+		case err == nil:
+			fmt.Println("followed")
+		case errors.Is(err, tasks.ErrDuplicate):
+			fmt.Println("followed already") // also where an earlier call's answer was lost
+		default:
+			fmt.Println("call again:", err) // it may or may not be in
+		}
+	}
+	// Output:
+	// followed
+	// followed already
+}
+
+// Who holds an asynq.Client needs no other.
+func ExampleNewFollowTask() {
+	rdb, server := redistest.Embedded()
+	defer server.Close()
+	defer rdb.Close()
+	client := asynq.NewClientFromRedisClient(rdb)
+
+	task, err := tasks.NewFollowTask(tasks.Session{Token: "1c5cd62c", Method: tasks.MobileID}, 48*time.Hour)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	info, err := client.EnqueueContext(context.Background(), task) // without further options
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(info.Queue, info.ID, info.Retention)
+	_, err = client.EnqueueContext(context.Background(), task)
+	fmt.Println("a duplicate:", errors.Is(err, asynq.ErrTaskIDConflict))
+	// Output:
+	// identwatch-follow default:1c5cd62c 48h0m0s
+	// a duplicate: true
+}
+
+// All faults are reported together, by field, and without the refused values.
+func ExampleSession_Validate() {
+	err := tasks.Session{
+		Token:       "..",
+		Method:      tasks.SmartID,
+		CallbackURL: "https://user:pass@shop.example/",
+		Checks:      []tasks.Check{tasks.PEPs, tasks.PEPs},
+	}.Validate()
+	if invalid, ok := errors.AsType[*tasks.ValidationError](err); ok {
+		for _, f := range invalid.Fields {
+			fmt.Println(f.Field, f.Problem)
+		}
+	}
+	// Output:
+	// token must not be a relative path segment
+	// callback_url must not hold a user name or password
+	// checks must not name a check twice
+}

@@ -1,0 +1,205 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/redistest"
+)
+
+func open(t *testing.T, url string) *redis.Client {
+	t.Helper()
+	rdb, err := OpenRedis(url)
+	if err != nil {
+		t.Fatalf("%s: %v", url, err)
+	}
+	t.Cleanup(func() { rdb.Close() })
+	client, ok := rdb.(*redis.Client)
+	if !ok {
+		t.Fatalf("got a %T", rdb)
+	}
+	return client
+}
+
+func TestOpenRedis_ReadsAURL(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]redis.Options{
+		"redis://localhost":                      {Network: "tcp", Addr: "localhost:6379"},
+		"redis://localhost:6380/2":               {Network: "tcp", Addr: "localhost:6380", DB: 2},
+		"redis://user:p%40ss@redis.example/1":    {Network: "tcp", Addr: "redis.example:6379", Username: "user", Password: "p@ss", DB: 1},
+		"redis://:pass@[2001:db8::1]:6379":       {Network: "tcp", Addr: "[2001:db8::1]:6379", Password: "pass"},
+		"redis://localhost/0?pool_size=7":        {Network: "tcp", Addr: "localhost:6379", PoolSize: 7},
+		"rediss://user:pass@redis.example:6390":  {Network: "tcp", Addr: "redis.example:6390", Username: "user", Password: "pass"},
+		"redis-socket:///run/redis.sock":         {Network: "unix", Addr: "/run/redis.sock", PoolSize: 64},
+		"redis-socket://user:pass@/run/r s?db=3": {Network: "unix", Addr: "/run/r s", Username: "user", Password: "pass", DB: 3},
+	} {
+		got := open(t, url).Options()
+		if got.Network != want.Network || got.Addr != want.Addr || got.Username != want.Username || got.Password != want.Password || got.DB != want.DB {
+			t.Errorf("%s: got %s %s as %q with %q, database %d", url, got.Network, got.Addr, got.Username, got.Password, got.DB)
+		}
+		if want.PoolSize != 0 && got.PoolSize != want.PoolSize {
+			t.Errorf("%s: a pool of %d", url, got.PoolSize)
+		}
+		if isTLS := strings.HasPrefix(url, "rediss:"); isTLS != (got.TLSConfig != nil) {
+			t.Errorf("%s: TLS is %t", url, got.TLSConfig != nil)
+		} else if isTLS && (got.TLSConfig.InsecureSkipVerify || got.TLSConfig.ServerName != "redis.example") {
+			t.Errorf("%s: the server's name is not checked", url)
+		}
+	}
+}
+
+func TestOpenRedis_RefusesAndShowsNoPassword(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{
+		"", "hunter2", "localhost:6379", "http://u:hunter2@localhost", "redis", "redis:hunter2", "unix:///run/redis.sock",
+		"REDIS-CLUSTER://u:hunter2@localhost",
+		"redis://u:hunter2@localhost:port", "redis://u:hunter2@localhost/one", "redis://u:hunter2@localhost/0?pool_size=hunter2",
+		"redis://u:hunter2@localhost/0?unknown=hunter2", "redis://u:hunter2%zz@localhost", "redis://u:hunter2@local host",
+		"rediss://u:hunter2@localhost/one",
+		"redis-socket://u:hunter2@", "redis-socket://u:hunter2@/run/redis.sock?db=hunter2", "redis-socket://u:hunter2@/s?db=-1",
+		"redis-socket://u:hunter2@/s?db=65536",
+		"redis-sentinel://u:hunter2@h1,h2", "redis-sentinel://u:hunter2@h1/0?master=", "redis-sentinel://u:hunter2@?master=m",
+		"redis-sentinel://u:hunter2@h1,,h2?master=m", "redis-sentinel://u:hunter2@h1,?master=m",
+		"redis-sentinel://u:hunter2@h1/hunter2?master=m", "redis-sentinel://u:hunter2%zz@h1?master=m",
+		"redis-sentinel://u:hunter2@h1/-1?master=m",
+	} {
+		rdb, err := OpenRedis(url)
+		if err == nil {
+			rdb.Close()
+			t.Errorf("took %q", url)
+			continue
+		}
+		if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("the error shows the password: %v", err)
+		}
+		if _, err := NewClient(ClientConfig{RedisURL: url}); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("NewClient of %q: %v", url, err)
+		}
+	}
+}
+
+// whoami returns the user, database and network of a client's connection.
+func whoami(t *testing.T, rdb *redis.Client) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	info, err := rdb.ClientInfo(ctx).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%s in %d", info.User, info.DB)
+}
+
+// aUser are arguments for a redis-server with a user of that name.
+func aUser(name, password string) []string {
+	return []string{"--user", name, "on", ">" + password, "allkeys", "allcommands", "allchannels"}
+}
+
+func TestOpenRedis_ReachesARealRedis(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(shortDir(t), "redis.sock")
+	server := redistest.Start(t, append(aUser("shop", "p@ss"), "--unixsocket", socket)...)
+	for _, url := range []string{
+		"redis://shop:p%40ss@" + server.Addr + "/3",
+		"redis-socket://shop:p%40ss@" + socket + "?db=3",
+	} {
+		if got := whoami(t, open(t, url)); got != "shop in 3" {
+			t.Errorf("%s: got %s", url, got)
+		}
+	}
+}
+
+// shortDir is short enough for a Unix socket, which TempDir may not be.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "iw") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// TestOpenRedis_ReachesARedisBehindSentinel: of the sentinels that the URL names
+// the first is down, and both they and Redis ask for a password of their own.
+func TestOpenRedis_ReachesARedisBehindSentinel(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, aUser("shop", "p@ss")...)
+	sentinel := startSentinel(t, server.Addr, "x&y")
+	url := "redis-sentinel://shop:p%40ss@127.0.0.1:1," + sentinel + "/1?master=m&sentinel_password=x%26y"
+	rdb := open(t, url)
+	if got := whoami(t, rdb); got != "shop in 1" || rdb.Options().PoolSize != 64 {
+		t.Errorf("got %s, with a pool of %d", got, rdb.Options().PoolSize)
+	}
+}
+
+func startSentinel(t *testing.T, redisAddr, password string) (addr string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = listener.Addr().String()
+	listener.Close()
+	host, port, _ := net.SplitHostPort(redisAddr)
+	_, own, _ := net.SplitHostPort(addr)
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "sentinel.conf")
+	text := fmt.Sprintf("bind 127.0.0.1\nport %s\ndir %s\nrequirepass %s\nsentinel monitor m %s %s 1\n", own, dir, password, host, port)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("redis-server", conf, "--sentinel")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	rdb := redis.NewSentinelClient(&redis.Options{Addr: addr, Password: password, MaxRetries: -1})
+	defer rdb.Close()
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		err := rdb.Ping(t.Context()).Err()
+		if err == nil {
+			return addr
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the sentinel did not start: %v", err)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// TestOpenRedis_TriesSentinelsOnTheirOwnPort listens where a sentinel is that
+// the URL gives no port.
+func TestOpenRedis_TriesSentinelsOnTheirOwnPort(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.83:26379")
+	if err != nil {
+		t.Skip("this machine lets nobody listen on 127.0.0.83:26379")
+	}
+	defer listener.Close()
+	dialled := make(chan struct{})
+	go func() {
+		if conn, err := listener.Accept(); err == nil {
+			conn.Close()
+			close(dialled)
+		}
+	}()
+	rdb := open(t, "redis-sentinel://127.0.0.83?master=m")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	go func() { _ = rdb.Ping(ctx).Err() }()
+	select {
+	case <-dialled:
+	case <-ctx.Done():
+		t.Error("port 26379 was not dialled")
+	}
+}

@@ -1,0 +1,110 @@
+package tasks
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/redistest"
+)
+
+// TestNewFollowTask_CarriesItsOptions enqueues with a plain asynq.Client and
+// looks at what asynq then says of the task.
+func TestNewFollowTask_CarriesItsOptions(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		s := valid()
+		task, err := NewFollowTask(s, 2*time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkEnqueued(t, rdb, task, asynq.TaskInfo{
+			Queue: QueueFollow, Type: TypeFollow, ID: "shop:" + s.Token, Timeout: 30 * time.Second, Retention: 2 * time.Hour,
+		})
+	})
+}
+
+func TestNewFollowTask_DefaultsToTheDefaultRetentionAndAccount(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		task, err := NewFollowTask(Session{Token: "a", Method: SmartID}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkEnqueued(t, rdb, task, asynq.TaskInfo{
+			Queue: QueueFollow, Type: TypeFollow, ID: "default:a", Timeout: 30 * time.Second, Retention: 24 * time.Hour,
+		})
+	})
+}
+
+// TestWorkersTasks_CarryTheirOptions is about the tasks of the two slow paths.
+func TestWorkersTasks_CarryTheirOptions(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		job := Followed{Session{Token: "a", Method: SmartID}, time.Hour}
+		deliver, err := NewDeliverTask(job, 34*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkEnqueued(t, rdb, deliver, asynq.TaskInfo{
+			Queue: QueueDeliver, Type: TypeDeliver, ID: "default:a", Timeout: 34 * time.Second, Retention: time.Hour,
+		})
+		remove, err := NewRemoveTask(job, 20*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkEnqueued(t, rdb, remove, asynq.TaskInfo{
+			Queue: QueueRemove, Type: TypeRemove, ID: "default:a", Timeout: 20 * time.Second, Retention: time.Hour,
+		})
+	})
+}
+
+// checkEnqueued enqueues a task without further options.
+func checkEnqueued(t *testing.T, rdb *redis.Client, task *asynq.Task, want asynq.TaskInfo) {
+	t.Helper()
+	if _, err := asynq.NewClientFromRedisClient(rdb).EnqueueContext(t.Context(), task); err != nil {
+		t.Fatal(err)
+	}
+	got, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(want.Queue, want.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Queue != want.Queue || got.Type != want.Type || got.ID != want.ID || got.Timeout != want.Timeout || got.Retention != want.Retention {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if got.MaxRetry != math.MaxInt32 {
+		t.Errorf("max retry is %d: asynq would archive a session that merely waits", got.MaxRetry)
+	}
+	if !got.Deadline.IsZero() || got.Group != "" || got.State != asynq.TaskStatePending {
+		t.Errorf("a deadline, group or delay: %+v", got)
+	}
+	if _, err := Decode(got.Payload); err != nil {
+		t.Errorf("the payload: %v", err)
+	}
+}
+
+func TestNewTask_RefusesARetentionOutOfBounds(t *testing.T) {
+	t.Parallel()
+	for _, retention := range []time.Duration{-time.Hour, time.Nanosecond, MinRetention - 1, MaxRetention + 1, math.MaxInt64} {
+		if _, err := NewFollowTask(valid(), retention); err == nil || !strings.Contains(err.Error(), "retention") {
+			t.Errorf("%v: %v", retention, err)
+		}
+	}
+	for _, retention := range []time.Duration{MinRetention, MaxRetention} {
+		if _, err := NewFollowTask(valid(), retention); err != nil {
+			t.Errorf("%v: %v", retention, err)
+		}
+	}
+}
+
+func TestNewTask_RefusesAnInvalidSession(t *testing.T) {
+	t.Parallel()
+	task, err := NewFollowTask(Session{Token: ".."}, 0)
+	if got := fields(t, err); len(got) != 2 || task != nil {
+		t.Errorf("got the fields %q and a task %v", got, task)
+	}
+}
