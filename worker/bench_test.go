@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/redistest"
@@ -75,22 +77,7 @@ func benchEngine(b *testing.B) {
 	var polled atomic.Int64
 	url, _ := benchMarkSign(b, &polled)
 	rdb := redistest.Start(b).Client()
-	signer, err := webhook.NewSigner([]webhook.Secret{testSecret}, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	sender, err := webhook.NewSender(webhook.SenderConfig{Signer: signer})
-	if err != nil {
-		b.Fatal(err)
-	}
-	w, err := New(Options{
-		Redis: rdb, OutcomeKeys: [][]byte{make([]byte, 32)}, Sender: sender, Logger: slog.New(slog.DiscardHandler),
-		MarkSign: MarkSign{BaseURL: url, AccessToken: accessToken}, PollWorkers: benchWorkers,
-		Pace: Pace{{0, time.Millisecond}}, SessionTimeout: time.Hour,
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
+	w := benchWorker(b, rdb, url, Pace{{0, time.Millisecond}})
 	client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb})
 	if err != nil {
 		b.Fatal(err)
@@ -109,6 +96,27 @@ func benchEngine(b *testing.B) {
 	awaitPolls(b, &polled)
 	cancel()
 	running.Wait()
+}
+
+func benchWorker(b *testing.B, rdb *redis.Client, url string, pace Pace) *Worker {
+	b.Helper()
+	signer, err := webhook.NewSigner([]webhook.Secret{testSecret}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	sender, err := webhook.NewSender(webhook.SenderConfig{Signer: signer})
+	if err != nil {
+		b.Fatal(err)
+	}
+	w, err := New(Options{
+		Redis: rdb, OutcomeKeys: [][]byte{make([]byte, 32)}, Sender: sender, Logger: slog.New(slog.DiscardHandler),
+		MarkSign: MarkSign{BaseURL: url, AccessToken: accessToken}, PollWorkers: benchWorkers,
+		Pace: pace, SessionTimeout: time.Hour,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return w
 }
 
 func (f *follower) size() int {
@@ -136,4 +144,35 @@ func benchBare(b *testing.B) {
 	awaitPolls(b, &polled)
 	cancel()
 	running.Wait()
+}
+
+// BenchmarkTake measures how fast a worker takes pending sessions in, as after
+// another handed its own over.
+func BenchmarkTake(b *testing.B) {
+	for b.Loop() {
+		b.StopTimer()
+		rdb := redistest.Start(b).Client()
+		client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := range benchSessions {
+			if err := client.Enqueue(b.Context(), tasks.Session{Token: fmt.Sprint("s", i), Method: tasks.SmartID}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		w := benchWorker(b, rdb, "http://127.0.0.1:1", Pace{{0, time.Hour}})
+		ctx, cancel := context.WithCancel(b.Context())
+		var running sync.WaitGroup
+		b.StartTimer()
+		running.Go(func() { _ = w.Run(ctx) })
+		for w.follower.size() < benchSessions {
+			<-time.After(time.Millisecond)
+		}
+		b.StopTimer()
+		cancel()
+		running.Wait()
+		b.StartTimer()
+	}
+	b.ReportMetric(benchSessions*float64(b.N)/b.Elapsed().Seconds(), "sessions/s")
 }

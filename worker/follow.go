@@ -87,13 +87,16 @@ func (w *Worker) standing(ctx context.Context, job tasks.Followed, r outcome.Rec
 	return now(stepEnd), nil
 }
 
+// takeoverBurst is short, for a person waits, and a lease may just have run out.
+const takeoverBurst = 300 * time.Millisecond
+
 // takeoverSpread is before the first poll of a session that another worker had:
 // when one hands thousands over, they are not polled all at once.
 func takeoverSpread(r outcome.Record) time.Duration {
 	if r.Now.Sub(r.Started) < time.Second {
 		return 0
 	}
-	return rand.N(time.Second) //nolint:gosec // a spread is no secret
+	return rand.N(takeoverBurst) //nolint:gosec // a spread is no secret
 }
 
 // removalDelay is between the note and the DELETE: longer than what Redis with

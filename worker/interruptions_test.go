@@ -245,6 +245,7 @@ func (l *refusing) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (l *refusing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
+
 func (l *refusing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if l.match(fmt.Sprint(cmd.Args()...)) {
@@ -354,6 +355,7 @@ func (h *hanging) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		return next(ctx, cmds)
 	}
 }
+
 func (h *hanging) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if err := h.wait(); err != nil {
@@ -383,6 +385,7 @@ func (l lagging) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (l lagging) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
+
 func (l lagging) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		defer time.Sleep(time.Duration(l))

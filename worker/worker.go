@@ -162,7 +162,7 @@ func (w *Worker) note(what string, do func(context.Context) error) bool {
 
 // insist repeats do until Redis takes it. It returns false where ctx ended first.
 func (w *Worker) insist(ctx context.Context, what string, do func(context.Context) error) bool {
-	for try := time.Duration(1); ; try++ {
+	for try := 1; ; try++ {
 		err := do(ctx)
 		if err == nil {
 			return true
@@ -173,7 +173,7 @@ func (w *Worker) insist(ctx context.Context, what string, do func(context.Contex
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(min(try*insistPause, maxInsistPause)):
+		case <-time.After(min(time.Duration(try)*insistPause, maxInsistPause)):
 		}
 	}
 }
