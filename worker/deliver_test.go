@@ -189,7 +189,7 @@ func TestPost_ASlowReceiverSlowsNoPolls(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start()
 		w.receiver.answer = func(*http.Request, int) (int, time.Duration, http.Header) { return 200, 14 * time.Second, nil }
-		const slow, waiting = 70, 40
+		const slow, waiting = 40, 20
 		for i := range slow {
 			w.session(fmt.Sprint("slow", i), confirming(2*time.Second))
 		}

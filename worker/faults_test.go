@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"runtime"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/identwatch/identwatch/internal/marksim"
@@ -338,24 +336,6 @@ func TestPanic_InADeliveryIsRepeatedAndSaysNothing(t *testing.T) {
 		w.session("a", confirming(0))
 		w.await("the delivery", 5*time.Minute, func() bool { return w.record("a").State == outcome.Delivered })
 		w.checkNothingPersonal()
-	})
-}
-
-func TestFollower_HasNoGoroutinePerSession(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.start()
-		goroutines := func(n int) int {
-			for i := range n {
-				w.session(fmt.Sprint("n", n, "-", i), confirming(time.Hour))
-			}
-			time.Sleep(3 * time.Second)
-			synctest.Wait()
-			return runtime.NumGoroutine()
-		}
-		few, more := goroutines(200), goroutines(1000)
-		if more > few+250 { // connections, of which each has some
-			t.Errorf("%d goroutines with 200 sessions, %d with 1,200", few, more)
-		}
 	})
 }
 

@@ -155,7 +155,7 @@ func TestFollow_MarkSignDownUntilTheDeadlineIsUnavailable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				w.start(func(o *Options) { o.SessionTimeout = 40 * time.Second })
+				w.start(func(o *Options) { o.SessionTimeout = 20 * time.Second })
 				w.sim.SetFaults(fault)
 				w.session("a", confirming(0))
 				w.awaitEnd("a", 3*time.Minute)
@@ -163,8 +163,8 @@ func TestFollow_MarkSignDownUntilTheDeadlineIsUnavailable(t *testing.T) {
 				if post.event.Type != webhook.Failed || post.event.Data.Error.Reason != "unavailable" {
 					t.Errorf("the event: %s", post.body)
 				}
-				if polls := w.seen("a").Polls; polls < 3 || polls > 8 {
-					t.Errorf("%d polls in 40 seconds of trouble", polls)
+				if polls := w.seen("a").Polls; polls < 2 || polls > 7 {
+					t.Errorf("%d polls in 20 seconds of trouble", polls)
 				}
 			})
 		})

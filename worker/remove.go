@@ -92,11 +92,15 @@ func (f *follower) handRemoval(s *session, try removal, cause error) next {
 	if cause != nil {
 		failed = outcome.FailedRemoval{Why: cause.Error()}
 	}
+	var did bool
 	var record outcome.Record
 	f.note("noting that a removal failed", func(ctx context.Context) (err error) {
-		_, record, err = f.records.FailRemoval(ctx, s.record(), failed)
+		did, record, err = f.records.FailRemoval(ctx, s.record(), failed)
 		return err
 	})
+	if !did {
+		return now(stepEnd) // another worker removed it meanwhile
+	}
 	after := retryPause(record.Removals, try.answer.RetryAfter)
 	f.note("enqueueing a removal", func(ctx context.Context) error { return f.ensureRemoval(ctx, s.Followed, after) })
 	return now(stepEnd)

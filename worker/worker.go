@@ -96,7 +96,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	servers, err := w.startServers(working)
 	if err == nil {
 		w.running.Store(true)
-		w.log.Info("following sessions", "worker", w.holder, "lease", w.opts.Lease, "follow_limit", w.opts.FollowLimit)
+		w.log.Info("following sessions", "worker", w.holder, "lease", w.opts.Lease.String(), "follow_limit", w.opts.FollowLimit)
 		<-ctx.Done()
 		w.running.Store(false)
 	}

@@ -9,7 +9,9 @@ import (
 
 // A worker that lives renews asynq's own lease of an active task every 5 s to
 // 30 s, so it never falls under 25 s but for a slow Redis or clocks apart.
-const staleLease = 20 * time.Second
+// The threshold leaves a dead worker's tasks no longer than 10 s, a sweep and a
+// round trip.
+const staleLease = 21 * time.Second
 
 // KEYS: active, asynq's leases, pending. ARGV: task key prefix, stale lease in s.
 // By Redis's clock. An entry whose task is gone is dropped.
@@ -33,7 +35,7 @@ end
 return back`)
 
 // Sweep puts active tasks back whose worker is dead: asynq's lease is missing,
-// as after a failover (hibiken/asynq#1144), or was not renewed for 10 s. It
+// as after a failover (hibiken/asynq#1144), or was not renewed for 9 s. It
 // returns how many it put back. A task that runs all the same is run twice, so
 // handlers must bear that.
 func (q *Queue) Sweep(ctx context.Context) (int, error) {

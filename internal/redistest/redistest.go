@@ -24,10 +24,11 @@ type Server struct {
 	Addr string // host:port
 	Dir  string // where it keeps its files
 
-	tb   testing.TB
-	args []string
-	mu   sync.Mutex
-	cmd  *exec.Cmd
+	tb     testing.TB
+	args   []string
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when cmd has ended
 }
 
 // Available reports whether redis-server is on the PATH. In CI it must be.
@@ -50,14 +51,28 @@ func Start(tb testing.TB, args ...string) *Server {
 		tb.Skip("redis-server is not on the PATH; this test needs the real one")
 	}
 	s := &Server{Dir: tb.TempDir(), tb: tb, args: args}
-	s.Addr = freeAddr(tb)
-	s.Restart()
 	tb.Cleanup(s.Kill)
-	return s
+	const tries = 5 // another process may take the free port first
+	for range tries {
+		s.Addr = freeAddr(tb)
+		if s.launch() {
+			return s
+		}
+	}
+	tb.Fatalf("redis-server did not start: see its log in %s", s.Dir)
+	return nil
 }
 
 // Restart starts the server, which Kill or Stop ended, on its address and files.
 func (s *Server) Restart() {
+	s.tb.Helper()
+	if !s.launch() {
+		s.tb.Fatal("redis-server did not start again: another process may have its port")
+	}
+}
+
+// launch starts the server and returns true once it answers.
+func (s *Server) launch() bool {
 	s.tb.Helper()
 	host, port, _ := net.SplitHostPort(s.Addr)
 	args := append([]string{
@@ -68,26 +83,37 @@ func (s *Server) Restart() {
 	if err := cmd.Start(); err != nil {
 		s.tb.Fatalf("starting redis-server: %v", err)
 	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(exited)
+	}()
 	s.mu.Lock()
-	s.cmd = cmd
+	s.cmd, s.exited = cmd, exited
 	s.mu.Unlock()
-	s.await()
+	return s.await(exited)
 }
 
-func (s *Server) await() {
+// await returns true once the server answers, and false where it ended.
+func (s *Server) await(exited <-chan struct{}) bool {
 	s.tb.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1})
 	defer rdb.Close() //nolint:errcheck // a test's own client
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		err := rdb.Ping(context.Background()).Err()
-		if err == nil {
-			return
+		select {
+		case <-exited:
+			return false
+		case <-time.After(5 * time.Millisecond):
+		}
+		// An answer that is an error is an answer: the server may want a password.
+		if err == nil || strings.HasPrefix(err.Error(), "NOAUTH") {
+			return true
 		}
 		if time.Now().After(deadline) {
 			s.tb.Fatalf("redis-server did not start: %v", err)
 		}
-		<-time.After(5 * time.Millisecond)
 	}
 }
 
@@ -104,7 +130,7 @@ func (s *Server) end(signal os.Signal) {
 		return
 	}
 	_ = s.cmd.Process.Signal(signal)
-	_ = s.cmd.Wait()
+	<-s.exited
 	s.cmd = nil
 }
 
