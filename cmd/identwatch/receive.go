@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -88,7 +86,7 @@ func runReceive(cmd *cobra.Command, flags receiveFlags) error {
 	if err != nil {
 		return err
 	}
-	printer := &deliveryPrinter{out: cmd.OutOrStdout(), full: flags.full}
+	printer := &deliveryPrinter{&printer{out: cmd.OutOrStdout()}, flags.full}
 	r := receiver.New(receiver.Options{
 		Verifier: verifier, Answer: flags.answer, Delay: flags.delay, OnDelivery: printer.print,
 	})
@@ -123,15 +121,8 @@ func receiverHandler(r *receiver.Receiver) http.Handler {
 
 // deliveryPrinter prints a line for each request.
 type deliveryPrinter struct {
-	mu   sync.Mutex
-	out  io.Writer
+	*printer
 	full bool
-}
-
-func (p *deliveryPrinter) say(format string, args ...any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, _ = fmt.Fprintf(p.out, format, args...)
 }
 
 // print trusts nothing of a request that was not verified.

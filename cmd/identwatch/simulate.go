@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,7 +77,7 @@ func runSimulate(cmd *cobra.Command, flags simulateFlags) error {
 	if load.file == "-" {
 		out = cmd.ErrOrStderr() // standard output is the tokens' alone
 	}
-	printer := &simulatorPrinter{out: out, polls: flags.polls}
+	printer := &simulatorPrinter{&printer{out: out}, flags.polls}
 	sim := marksim.New(marksim.Options{AccessToken: flags.accessToken, Seed: flags.seed, OnEvent: printer.print})
 	server, err := httpd.Start(cmd.Context(), httpd.Options{Addr: flags.listen, Handler: simulatorHandler(sim)})
 	if err != nil {
@@ -156,15 +154,8 @@ func newSimulatedSession(s marksim.Snapshot) simulatedSession {
 
 // simulatorPrinter prints a line for each event.
 type simulatorPrinter struct {
-	mu    sync.Mutex
-	out   io.Writer
+	*printer
 	polls bool
-}
-
-func (p *simulatorPrinter) say(format string, args ...any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, _ = fmt.Fprintf(p.out, format, args...)
 }
 
 func (p *simulatorPrinter) print(e marksim.Event) {
