@@ -41,5 +41,12 @@ func retryPause(attempt int, retryAfter time.Duration) time.Duration {
 		pause = deliverySchedule[max(attempt, 1)-1]
 	}
 	pause = max(pause, min(retryAfter, maxRetryAfter))
-	return pause + rand.N(pause/10+1) + time.Second //nolint:gosec // jitter is no secret
+	return jitter(pause) + time.Second
+}
+
+// jitter lengthens a pause by up to a tenth.
+func jitter(pause time.Duration) time.Duration { return pause + upTo(pause/10) }
+
+func upTo(spread time.Duration) time.Duration {
+	return rand.N(spread + 1) //nolint:gosec // jitter is no secret
 }

@@ -1,7 +1,9 @@
 package worker
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -10,6 +12,14 @@ import (
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
+
+// delivery is one run of a task webhook:deliver.
+type delivery struct {
+	*Worker
+	task     *asynq.Task
+	job      tasks.Followed
+	claimant string
+}
 
 // deliver runs the task webhook:deliver: one attempt, and then the pause that
 // the schedule asks for, until a 2xx, a 410 or the end of the window.
@@ -21,86 +31,116 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 	if job.Account != tasks.DefaultAccount {
 		return errAccount()
 	}
+	d := delivery{w, t, job, w.holder + ".deliver." + newClaimant()}
 	host := hostOf(w.callbackURL(job))
-	if !w.hosts.acquire(host) {
-		return errHostBusy()
+	permit, refused := w.hosts.acquire(host)
+	if refused != granted {
+		return d.postpone(ctx, host, refused)
 	}
-	defer w.hosts.release(host)
+	defer permit.release()
+	return d.claim(ctx, permit)
+}
 
-	claimant := w.holder + ".deliver." + newClaimant()
+// postpone leaves the post for later, where there is one to make still. It uses
+// up no attempt.
+func (d delivery) postpone(ctx context.Context, host string, why refusal) error {
+	r, err := d.records.Read(ctx, recordOf(d.job))
+	if err != nil {
+		return errRedis()
+	}
+	left := d.windowLeft(r)
+	switch {
+	case !r.State.AsksPost():
+		return d.end(ctx, r)
+	case left < time.Second:
+		return d.giveUp(ctx, cmp.Or(r.LastError, why.String()))
+	}
+	return errRefused(min(d.hosts.pause(host, why), left+time.Second), why)
+}
+
+func (d delivery) claim(ctx context.Context, permit *permit) error {
 	begun := time.Now()
-	claimed, record, err := w.records.Claim(ctx, recordOf(job), claimant, w.opts.DeliveryTimeout+claimMargin)
+	claimed, record, err := d.records.Claim(ctx, recordOf(d.job), d.claimant, d.opts.DeliveryTimeout+claimMargin)
 	switch {
 	case err != nil:
-		w.log.Error("claiming a post failed", "session", job.ID(), "error", err)
+		d.log.Error("claiming a post failed", "session", d.job.ID(), "error", err)
 		return errRedis()
 	case claimed:
-		return w.attempt(ctx, t, job, begun, record, claimant)
-	case record.State == outcome.Sealed || record.State == outcome.Handed:
-		return errClaimed(record.ClaimLeft(claimant))
+		return d.attempt(ctx, begun, record, permit)
+	case record.State.AsksPost():
+		return errClaimed(record.ClaimLeft(d.claimant))
 	}
-	return w.endDelivery(ctx, t, job, record)
+	return d.end(ctx, record)
 }
 
 // attempt posts once and notes the answer.
-func (w *Worker) attempt(ctx context.Context, t *asynq.Task, job tasks.Followed, claimed time.Time, r outcome.Record, claimant string) error {
-	session := recordOf(job)
-	result, err := w.records.Open(session, r)
-	if err != nil {
-		w.log.Error("the sealed result cannot be opened", "session", job.ID(), "error", err)
-		return w.notDelivered(ctx, t, job, r, claimant, webhook.Result{Detail: err.Error()})
+func (d delivery) attempt(ctx context.Context, claimed time.Time, r outcome.Record, permit *permit) error {
+	result, err := d.open(ctx, d.job, r, d.claimant)
+	switch {
+	case errors.Is(err, outcome.ErrSealMissing) && r.State == outcome.Redelivering:
+		return d.giveUp(ctx, err.Error())
+	case err != nil:
+		return d.failed(ctx, r, webhook.Result{Detail: err.Error()})
 	}
-	answer := w.send(ctx, job, claimed, result.Body)
+	answer := d.send(ctx, d.job, claimed, result.Body, permit)
 	if answer.Verdict != webhook.Delivered {
-		return w.notDelivered(ctx, t, job, r, claimant, answer)
+		return d.failed(ctx, r, answer)
 	}
 	var delivered outcome.Record
-	noted := w.note("noting a delivery", func(ctx context.Context) (err error) {
-		_, delivered, err = w.records.Deliver(ctx, session, result)
+	noted := d.note("noting a delivery", func(ctx context.Context) (err error) {
+		_, delivered, err = d.records.Deliver(ctx, recordOf(d.job), result)
 		return err
 	})
 	if !noted {
 		return errRedis()
 	}
-	return w.endDelivery(ctx, t, job, delivered)
+	return d.end(ctx, delivered)
 }
 
-// notDelivered gives up where the window is over or the receiver is gone, and
-// else asks for the next attempt, the last of them at the window's end.
-func (w *Worker) notDelivered(ctx context.Context, t *asynq.Task, job tasks.Followed, r outcome.Record, claimant string, answer webhook.Result) error {
-	session := recordOf(job)
-	left := w.opts.DeliveryWindow - r.Now.Sub(r.Final)
+// windowLeft is for how long the event is posted still.
+func (w *Worker) windowLeft(r outcome.Record) time.Duration {
+	return w.opts.DeliveryWindow - r.Now.Sub(r.DeliveryBegan())
+}
+
+// failed gives up where the window is over or the receiver is gone, and else
+// asks for the next attempt, the last of them at the window's end.
+func (d delivery) failed(ctx context.Context, r outcome.Record, answer webhook.Result) error {
+	left := d.windowLeft(r)
 	if answer.Verdict == webhook.Gone || left < time.Second {
-		did, ended, err := w.records.GiveUp(ctx, session, claimant, answer.Detail)
-		if err != nil {
-			return errRedis()
-		}
-		if !did && !ended.State.Final() {
-			return errClaimed(ended.ClaimLeft(claimant))
-		}
-		w.logGivenUp(job.ID(), answer.Detail)
-		return w.endDelivery(ctx, t, job, ended)
+		return d.giveUp(ctx, answer.Detail)
 	}
-	if _, _, err := w.records.Fail(ctx, session, claimant, answer.Detail); err != nil {
+	if _, _, err := d.records.Fail(ctx, recordOf(d.job), d.claimant, answer.Detail); err != nil {
 		return errRedis()
 	}
-	w.log.Warn("posting the event failed; it is posted again", "session", job.ID(), "detail", answer.Detail, "attempt", r.Attempts)
-	after := min(retryPause(r.Attempts, answer.RetryAfter), left+time.Second)
+	d.log.Warn("posting the event failed; it is posted again", "session", d.job.ID(), "detail", answer.Detail, "attempt", r.Attempts)
+	after := min(retryPause(r.AttemptsSince(), answer.RetryAfter), left+time.Second)
 	return &pause{after, "the callback failed: " + answer.Detail, true}
 }
 
-// endDelivery leaves the removal to session:remove, and ends the task.
-func (w *Worker) endDelivery(ctx context.Context, t *asynq.Task, job tasks.Followed, r outcome.Record) error {
-	if r.State.Final() && (r.Removal == outcome.NotRemoved || r.Removal == outcome.RemovalHanded) {
-		if err := w.ensureRemoval(ctx, job, removalDelay+time.Second); err != nil {
-			w.log.Error("enqueueing a removal failed", "session", job.ID(), "error", err)
+func (d delivery) giveUp(ctx context.Context, why string) error {
+	did, ended, err := d.recordGivenUp(ctx, d.job, d.claimant, why)
+	if err != nil {
+		return errRedis()
+	}
+	if !did && ended.State.AsksPost() {
+		return errClaimed(ended.ClaimLeft(d.claimant))
+	}
+	d.logGivenUp(d.job.ID(), why)
+	return d.end(ctx, ended)
+}
+
+// end leaves the removal to session:remove, and ends the task.
+func (d delivery) end(ctx context.Context, r outcome.Record) error {
+	switch {
+	case !r.State.MayRemove():
+		if err := d.revive(ctx, d.job, r); err != nil {
+			return errRedis()
+		}
+	case r.Removal == outcome.NotRemoved || r.Removal == outcome.RemovalHanded:
+		if err := d.ensureRemoval(ctx, d.job, removalDelay+time.Second); err != nil {
+			d.log.Error("enqueueing a removal failed", "session", d.job.ID(), "error", err)
 			return errRedis()
 		}
 	}
-	if !r.State.Final() {
-		if err := w.revive(ctx, job, r); err != nil {
-			return errRedis()
-		}
-	}
-	return w.endSession(ctx, t, job, r)
+	return d.endSession(ctx, d.task, d.job, r)
 }

@@ -7,47 +7,66 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/tasks"
 )
 
+// taskList is the tasks of our queues, as asynq's client and inspector see them.
+type taskList struct {
+	client    *asynq.Client
+	inspector *asynq.Inspector
+}
+
+func newTaskList(rdb redis.UniversalClient) taskList {
+	return taskList{asynq.NewClientFromRedisClient(rdb), asynq.NewInspectorFromRedisClient(rdb)}
+}
+
 // ensure makes sure that a task is on its way: it is enqueued, or it is there
 // already, and where it was finished or archived it is run again.
-func (w *Worker) ensure(ctx context.Context, queue, id string, task *asynq.Task, after time.Duration) error {
+func (l taskList) ensure(ctx context.Context, queue, id string, task *asynq.Task, after time.Duration) error {
 	for range 2 {
-		_, err := w.client.EnqueueContext(ctx, task, asynq.ProcessIn(after))
+		_, err := l.client.EnqueueContext(ctx, task, asynq.ProcessIn(after))
 		if err == nil {
 			return nil
 		}
 		if !errors.Is(err, asynq.ErrTaskIDConflict) {
 			return fmt.Errorf("enqueueing to %s: %w", queue, err)
 		}
-		if err = w.rerun(queue, id); !errors.Is(err, asynq.ErrTaskNotFound) {
+		if err = l.rerun(queue, id); !errors.Is(err, asynq.ErrTaskNotFound) {
 			return err
 		}
 	}
 	return fmt.Errorf("a task of %s comes and goes", queue)
 }
 
+func (l taskList) ensureDelivery(ctx context.Context, job tasks.Followed, timeout, after time.Duration) error {
+	task, err := tasks.NewDeliverTask(job, 2*timeout)
+	if err != nil {
+		return err
+	}
+	return l.ensure(ctx, tasks.QueueDeliver, job.ID(), task, after)
+}
+
 // rerun runs a known task again where it was finished or archived.
-func (w *Worker) rerun(queue, id string) error {
-	info, err := w.inspector.GetTaskInfo(queue, id)
+func (l taskList) rerun(queue, id string) error {
+	info, err := l.inspector.GetTaskInfo(queue, id)
 	if err != nil {
 		return fmt.Errorf("looking at a task of %s: %w", queue, err)
 	}
 	if info.State != asynq.TaskStateArchived && info.State != asynq.TaskStateCompleted {
 		return nil
 	}
-	if err := w.inspector.RunTask(queue, id); err != nil {
+	if err := l.inspector.RunTask(queue, id); err != nil {
 		return fmt.Errorf("running a task of %s again: %w", queue, err)
 	}
 	return nil
 }
 
 // ended reports whether a task was finished, or is not there.
-func (w *Worker) ended(queue, id string) bool {
-	info, err := w.inspector.GetTaskInfo(queue, id)
+func (l taskList) ended(queue, id string) bool {
+	info, err := l.inspector.GetTaskInfo(queue, id)
 	return errors.Is(err, asynq.ErrTaskNotFound) || err == nil && info.State == asynq.TaskStateCompleted
 }
 
@@ -60,7 +79,7 @@ func (w *Worker) revive(ctx context.Context, job tasks.Followed, r outcome.Recor
 		if err != nil {
 			return err
 		}
-		return w.ensure(ctx, tasks.QueueFollow, job.ID(), task, 0)
+		return w.tasks.ensure(ctx, tasks.QueueFollow, job.ID(), task, 0)
 	case outcome.Handed:
 		return w.ensureDelivery(ctx, job, 0)
 	}

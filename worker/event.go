@@ -21,6 +21,13 @@ const (
 	reasonInternal    = "internal"
 )
 
+// ownMessages say what our reasons mean.
+var ownMessages = map[string]string{
+	reasonDeadline:    "the person did not confirm before the session's time was over",
+	reasonUnavailable: "MarkSign gave no answer before the session's time was over",
+	reasonInternal:    "a defect in identwatch",
+}
+
 // eventID is the event's webhook-id: a function of account and token alone, so
 // that every attempt, by whichever worker, carries the same.
 func eventID(sessionID string) string {
@@ -28,51 +35,58 @@ func eventID(sessionID string) string {
 	return "evt_" + hex.EncodeToString(sum[:16])
 }
 
-// answeredResult is the outcome that a final answer of MarkSign stands for.
-func answeredResult(s tasks.Session, polls int, a marksign.Answer) (outcome.Result, error) {
+// ending is what the event of a session is made from, beside the outcome itself.
+type ending struct {
+	session tasks.Session
+	polls   int
+	at      time.Time // the event's timestamp
+}
+
+// answered is the outcome that a final answer of MarkSign stands for.
+func (e ending) answered(a marksign.Answer) (outcome.Result, error) {
 	if a.Verdict == marksign.Identified {
-		return identifiedResult(s, polls, a.Identity)
+		return e.identified(a.Identity)
 	}
 	types := map[marksign.Verdict]webhook.Type{marksign.Refused: webhook.Refused, marksign.Expired: webhook.Expired}
 	typ, known := types[a.Verdict]
 	if !known {
 		typ = webhook.Failed
 	}
-	return errorResult(s, polls, typ, webhook.Error{Code: a.Code, Reason: a.Reason, Message: a.Message})
+	return e.failed(typ, webhook.Error{Code: a.Code, Reason: a.Reason, Message: a.Message})
 }
 
-func identifiedResult(s tasks.Session, polls int, id *marksign.Identity) (outcome.Result, error) {
-	data := eventData(s)
+func (e ending) identified(id *marksign.Identity) (outcome.Result, error) {
+	data := e.data()
 	data.Person = &webhook.Person{Name: id.Name, Surname: id.Surname, Code: id.Code, Country: id.Country}
-	peps := webhook.NewCheck(id.PEPs, slices.Contains(s.Checks, tasks.PEPs))
-	sanctions := webhook.NewCheck(id.Sanctions, slices.Contains(s.Checks, tasks.Sanctions))
+	peps := webhook.NewCheck(id.PEPs, slices.Contains(e.session.Checks, tasks.PEPs))
+	sanctions := webhook.NewCheck(id.Sanctions, slices.Contains(e.session.Checks, tasks.Sanctions))
 	data.PEPs, data.Sanctions = &peps, &sanctions
 	data.Certificate = id.Certificate
 	data.Upstream = upstream(id, peps, sanctions)
-	return result(webhook.Completed, "", polls, data)
+	return e.result(webhook.Completed, "", data)
 }
 
-// ownResult is an outcome that is ours: MarkSign gave no final answer.
-func ownResult(s tasks.Session, polls int, typ webhook.Type, reason, message string) (outcome.Result, error) {
-	return errorResult(s, polls, typ, webhook.Error{Reason: reason, Message: message})
+// own is an outcome that is ours: MarkSign gave no final answer.
+func (e ending) own(typ webhook.Type, reason string) (outcome.Result, error) {
+	return e.failed(typ, webhook.Error{Reason: reason, Message: ownMessages[reason]})
 }
 
-func errorResult(s tasks.Session, polls int, typ webhook.Type, e webhook.Error) (outcome.Result, error) {
-	data := eventData(s)
-	data.Error = &e
-	return result(typ, e.Reason, polls, data)
+func (e ending) failed(typ webhook.Type, cause webhook.Error) (outcome.Result, error) {
+	data := e.data()
+	data.Error = &cause
+	return e.result(typ, cause.Reason, data)
 }
 
-func eventData(s tasks.Session) webhook.Data {
-	return webhook.Data{Token: s.Token, Reference: s.Reference, Method: string(s.Method)}
+func (e ending) data() webhook.Data {
+	return webhook.Data{Token: e.session.Token, Reference: e.session.Reference, Method: string(e.session.Method)}
 }
 
-func result(typ webhook.Type, reason string, polls int, data webhook.Data) (outcome.Result, error) {
-	body, err := webhook.Event{Type: typ, Timestamp: time.Now(), Data: data}.Marshal()
+func (e ending) result(typ webhook.Type, reason string, data webhook.Data) (outcome.Result, error) {
+	body, err := webhook.Event{Type: typ, Timestamp: e.at, Data: data}.Marshal()
 	if err != nil {
 		return outcome.Result{}, err
 	}
-	return outcome.Result{Type: string(typ), Reason: reason, Polls: polls, Body: body}, nil
+	return outcome.Result{Type: string(typ), Reason: reason, Polls: e.polls, Time: e.at, Body: body}, nil
 }
 
 // upstream is what MarkSign sent beside what the event names. A check of a shape

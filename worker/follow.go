@@ -58,7 +58,7 @@ func (w *Worker) take(ctx context.Context, job tasks.Followed, full bool) (outco
 // endSession ends the task with its result, and settles the record where no
 // other task has anything left to do.
 func (w *Worker) endSession(ctx context.Context, t *asynq.Task, job tasks.Followed, r outcome.Record) error {
-	if t.Type() == tasks.TypeFollow || w.ended(tasks.QueueFollow, job.ID()) {
+	if t.Type() == tasks.TypeFollow || w.tasks.ended(tasks.QueueFollow, job.ID()) {
 		if _, _, err := w.records.Settle(ctx, recordOf(job)); err != nil {
 			return errRedis()
 		}
@@ -77,6 +77,10 @@ func (w *Worker) standing(ctx context.Context, job tasks.Followed, r outcome.Rec
 		return in(max(r.ClaimLeft(""), 0), stepPost), nil
 	case outcome.Handed:
 		return now(stepEnd), w.ensureDelivery(ctx, job, 0)
+	case outcome.Redelivering:
+		if err := w.ensureDelivery(ctx, job, 0); err != nil {
+			return next{}, err
+		}
 	}
 	switch r.Removal {
 	case outcome.NotRemoved:
@@ -105,11 +109,7 @@ func takeoverSpread(r outcome.Record) time.Duration {
 const removalDelay = 2 * time.Second
 
 func (w *Worker) ensureDelivery(ctx context.Context, job tasks.Followed, after time.Duration) error {
-	task, err := tasks.NewDeliverTask(job, 2*w.opts.DeliveryTimeout)
-	if err != nil {
-		return err
-	}
-	return w.ensure(ctx, tasks.QueueDeliver, job.ID(), task, after)
+	return w.tasks.ensureDelivery(ctx, job, w.opts.DeliveryTimeout, after)
 }
 
 func (w *Worker) ensureRemoval(ctx context.Context, job tasks.Followed, after time.Duration) error {
@@ -117,7 +117,7 @@ func (w *Worker) ensureRemoval(ctx context.Context, job tasks.Followed, after ti
 	if err != nil {
 		return err
 	}
-	return w.ensure(ctx, tasks.QueueRemove, job.ID(), task, after)
+	return w.tasks.ensure(ctx, tasks.QueueRemove, job.ID(), task, after)
 }
 
 // logFinished writes the one line that an operator reads of a session.

@@ -198,19 +198,28 @@ func (f *follower) give(s *session, current time.Time) {
 }
 
 // givePost lets a session post where a slot is free, in this process and to its
-// host; past its patience webhook:deliver has to.
+// host; past its patience, and where the host keeps failing, webhook:deliver has to.
 func (f *follower) givePost(s *session, current time.Time) {
+	s.refused = f.permitPost(s)
 	switch {
-	case f.posting < f.opts.DeliveryConcurrency && f.hosts.acquire(s.host):
+	case s.refused == granted:
 		f.posting++
 		f.posts.work <- s
-	case s.result != nil && current.Sub(s.final) > postPatience:
+	case s.refused == circuitOpen, s.result != nil && current.Sub(s.final) > postPatience:
 		s.step = stepHand
 		f.slow.work <- s
 	default:
 		s.due = current.Add(slotPause)
 		heap.Push(&f.due, s)
 	}
+}
+
+func (f *follower) permitPost(s *session) (refused refusal) {
+	if f.posting >= f.opts.DeliveryConcurrency {
+		return noSlot
+	}
+	s.permit, refused = f.hosts.acquire(s.host)
+	return refused
 }
 
 // put takes a session back from a pool, for its next step.

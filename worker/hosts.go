@@ -1,40 +1,207 @@
 package worker
 
 import (
+	"errors"
+	"log/slog"
+	"net/http"
 	"net/url"
 	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/identwatch/identwatch/webhook"
 )
 
-// hosts bounds the posts that are under way to one host, so that a slow
-// receiver cannot take every slot. It is safe for concurrent use.
+const (
+	// circuitFailures in a row, within circuitWindow, open a host's circuit.
+	circuitFailures = 10
+	circuitWindow   = time.Minute
+	// circuitPause is between two posts that try whether the host is back.
+	circuitPause = 15 * time.Second
+	// hostIdle is after how long an idle host's troubles are forgotten.
+	hostIdle = time.Hour
+)
+
+// hosts keeps one receiver that is slow or down from harming the others: it
+// bounds the posts that are under way to a host, and opens the circuit of a host
+// that keeps failing. It is safe for concurrent use.
 type hosts struct {
 	limit int
+	log   *slog.Logger
 
-	mu       sync.Mutex
-	underWay map[string]int
+	mu     sync.Mutex
+	byName map[string]*host
+	tidyAt int // how many hosts are known when idle ones are forgotten
 }
 
-func newHosts(limit int) *hosts {
-	return &hosts{limit: limit, underWay: make(map[string]int)}
+// host is guarded by the lock of hosts, and so are the calls of its circuit.
+type host struct {
+	circuit  *gobreaker.TwoStepCircuitBreaker[webhook.Result]
+	underWay int
+	failing  time.Time // since when the circuit has not been closed; zero while it is
+	used     time.Time
+	crowd    crowd
 }
 
-// acquire takes a slot, which release gives back, or returns false at once.
-func (h *hosts) acquire(host string) bool {
+func newHosts(limit int, log *slog.Logger) *hosts {
+	return &hosts{limit: limit, log: log, byName: make(map[string]*host), tidyAt: 1024}
+}
+
+// refusal says why a post may not begin now.
+type refusal int
+
+const (
+	granted refusal = iota
+	noSlot
+	hostBusy
+	circuitOpen
+)
+
+func (r refusal) String() string {
+	return [...]string{
+		"a first post could not be made", "as many posts are under way as DELIVERY_CONCURRENCY allows", "as many posts to the receiver's host are under way as are allowed", "the receiver's host keeps failing",
+	}[r]
+}
+
+// permit is the right to one post. It is given back by release.
+type permit struct {
+	hosts  *hosts
+	host   *host
+	done   func(error)
+	result error
+}
+
+// errNotPosted is what a permit came to that was not used.
+var errNotPosted = errors.New("nothing was posted")
+
+// acquire gives the right to one post to the host, or says at once why not.
+func (h *hosts) acquire(name string) (*permit, refusal) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.underWay[host] >= h.limit {
-		return false
+	known := h.known(name)
+	known.used = time.Now()
+	if known.underWay >= h.limit {
+		return nil, hostBusy
 	}
-	h.underWay[host]++
-	return true
+	done, err := known.circuit.Allow()
+	if err != nil {
+		return nil, circuitOpen
+	}
+	known.underWay++
+	return &permit{hosts: h, host: known, done: done, result: errNotPosted}, granted
 }
 
-func (h *hosts) release(host string) {
+// known returns the host, and forgets idle ones where it is new and there are
+// many. The lock is held.
+func (h *hosts) known(name string) *host {
+	if known, ok := h.byName[name]; ok {
+		return known
+	}
+	if len(h.byName) >= h.tidyAt {
+		h.tidy()
+	}
+	added := &host{}
+	added.circuit = gobreaker.NewTwoStepCircuitBreaker[webhook.Result](gobreaker.Settings{
+		Name: name, Interval: circuitWindow, Timeout: circuitPause,
+		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= circuitFailures },
+		IsExcluded:    func(err error) bool { return errors.Is(err, errNotPosted) },
+		OnStateChange: h.changed,
+	})
+	h.byName[name] = added
+	return added
+}
+
+func (h *hosts) tidy() {
+	for name, known := range h.byName {
+		if known.underWay == 0 && time.Since(known.used) > hostIdle {
+			delete(h.byName, name)
+		}
+	}
+	h.tidyAt = max(1024, 2*len(h.byName))
+}
+
+// changed is called by a circuit. The lock is held.
+func (h *hosts) changed(name string, from, to gobreaker.State) {
+	known := h.byName[name]
+	switch {
+	case to == gobreaker.StateClosed:
+		h.log.Info("a receiver's host is back; posts to it go on", "host", name, "failed_for", time.Since(known.failing).Round(time.Second).String())
+		known.failing = time.Time{}
+	case from == gobreaker.StateClosed:
+		known.failing = time.Now()
+		h.log.Warn("a receiver's host keeps failing; posts to it wait, but for one now and then", "host", name)
+	}
+}
+
+// report says what the post came to, for the circuit.
+func (p *permit) report(r webhook.Result) {
+	p.result = nil
+	if hostFailed(r) {
+		p.result = errors.New(r.Detail)
+	}
+}
+
+// release gives the permit back; one for which nothing was reported tells
+// nothing of the host.
+func (p *permit) release() {
+	p.hosts.mu.Lock()
+	defer p.hosts.mu.Unlock()
+	p.host.underWay--
+	p.done(p.result)
+}
+
+// hostFailed tells a host that is down or overloaded from one that answers, if
+// only to refuse what this callback URL asks of it.
+func hostFailed(r webhook.Result) bool {
+	return r.Verdict == webhook.NotDelivered && (r.Status == 0 || r.Status == http.StatusTooManyRequests || r.Status >= http.StatusInternalServerError)
+}
+
+const (
+	busyPause    = 2 * time.Second
+	maxBusyPause = 2 * time.Minute
+	// maxCircuitPause is how long after its host came back a delivery goes out,
+	// at most.
+	maxCircuitPause = 10 * time.Minute
+)
+
+// pause is for how long a delivery waits that the host refused. The longer the
+// host has been failing, and the more wait for it, the longer it is, so that
+// thousands that wait for one host load neither Redis nor the host when it is back.
+func (h *hosts) pause(name string, why refusal) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.underWay[host]--; h.underWay[host] == 0 {
-		delete(h.underWay, host)
+	known := h.known(name)
+	if why == circuitOpen {
+		failing := time.Since(known.failing)
+		return jitter(min(max(failing/4, circuitPause), maxCircuitPause))
 	}
+	return busyPause + upTo(min(known.crowd.grow(), maxBusyPause-busyPause))
+}
+
+// crowd estimates how many deliveries wait for a host, by how many it refused
+// within ten seconds.
+type crowd struct {
+	since       time.Time
+	count, last int
+}
+
+const (
+	crowdWindow = 10 * time.Second
+	crowdShare  = 50 * time.Millisecond // of the pause, for each that waits
+)
+
+// grow counts one more and returns the spread that so many need.
+func (c *crowd) grow() time.Duration {
+	if age := time.Since(c.since); age > crowdWindow {
+		c.last = c.count
+		if age > 2*crowdWindow {
+			c.last = 0
+		}
+		c.since, c.count = time.Now(), 0
+	}
+	c.count++
+	return time.Duration(max(c.count, c.last)) * crowdShare
 }
 
 func hostOf(callbackURL string) string {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/marksim"
@@ -127,7 +128,7 @@ func sealThenLose(t *testing.T, l *line) {
 // started a day and two hours later.
 func TestInterruption_NoSecondStoryAfterADayWithoutWorkers(t *testing.T) {
 	inWorld(t, func(w *world) {
-		l := &line{breaks: func(args string) bool { return strings.HasSuffix(args, "identwatch:default:a:sealedremoved") }, outage: 100 * time.Hour}
+		l := &line{breaks: func(args string) bool { return strings.HasSuffix(args, "identwatch:given-upremoved") }, outage: 100 * time.Hour}
 		first := w.start(l.on)
 		w.session("a", confirming(0))
 		w.await("the removal", 10*time.Second, func() bool { return w.record("a").Removal == outcome.Removed })
@@ -189,7 +190,7 @@ func TestInterruption_AGiveUpThatAnotherForestallsEndsNothing(t *testing.T) {
 			return 200, 0, nil
 		}
 		w.session("a", confirming(0))
-		w.await("the outcome", 3*time.Minute, func() bool { return w.record("a").State.Final() })
+		w.await("the outcome", 3*time.Minute, func() bool { return w.record("a").State.MayRemove() })
 	})
 }
 
@@ -390,4 +391,42 @@ func (l lagging) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		defer time.Sleep(time.Duration(l))
 		return next(ctx, cmd)
 	}
+}
+
+// Redis loses asynq's lease entry of a task, as by a failover
+// (hibiken/asynq#1144), and the run ends before the sweep sees it: asynq's
+// scripts then take the task out of one list and put it into none.
+func TestInterruption_ATaskThatLosesItsLeaseWhileItRunsIsFound(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.receiver.answer = func(_ *http.Request, n int) (int, time.Duration, http.Header) {
+			if n == 1 {
+				return 500, 0, nil
+			}
+			w.rdb.Del(w.ctx, "asynq:{"+tasks.QueueDeliver+"}:lease")
+			if n == 2 {
+				return 500, 200 * time.Millisecond, nil
+			}
+			return 204, 200 * time.Millisecond, nil
+		}
+		w.start()
+		const n = 8
+		for i := range n {
+			w.session(fmt.Sprint("a", i), confirming(time.Duration(i)*130*time.Millisecond))
+		}
+		for i := range n {
+			token := fmt.Sprint("a", i)
+			w.await("the delivery", 2*time.Minute, func() bool { return w.record(token).State == outcome.Delivered })
+			w.checkOneStory(token)
+			w.await("the end of the task", 30*time.Second, func() bool { return w.ended(token) })
+		}
+		if !strings.Contains(w.logs.String(), "Will retry syncing") {
+			t.Fatal("asynq lost no task")
+		}
+	})
+}
+
+// ended reports whether a delivery's task is completed.
+func (w *world) ended(token string) bool {
+	info, err := w.tasks.GetTaskInfo(tasks.QueueDeliver, "default:"+token)
+	return err == nil && info.State == asynq.TaskStateCompleted
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -74,28 +75,22 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-func or[T comparable](value, fallback T) T {
-	var zero T
-	if value == zero {
-		return fallback
-	}
-	return value
-}
+const defaultDeliveryTimeout = 15 * time.Second
 
 func (o Options) withDefaults() Options {
 	if o.Pace == nil {
 		o.Pace = DefaultPace()
 	}
-	o.PollWorkers = or(o.PollWorkers, 256)
-	o.FollowLimit = or(o.FollowLimit, 50_000)
-	o.Lease = or(o.Lease, 10*time.Second)
-	o.SessionTimeout = or(o.SessionTimeout, 15*time.Minute)
-	o.DeliveryWindow = or(o.DeliveryWindow, 72*time.Hour)
-	o.DeliveryTimeout = or(o.DeliveryTimeout, 15*time.Second)
-	o.DeliveryConcurrency = or(o.DeliveryConcurrency, 64)
-	o.RedeliveryWindow = max(or(o.RedeliveryWindow, 7*24*time.Hour), 0)
-	o.ShutdownTimeout = or(o.ShutdownTimeout, 30*time.Second)
-	o.Logger = or(o.Logger, slog.Default())
+	o.PollWorkers = cmp.Or(o.PollWorkers, 256)
+	o.FollowLimit = cmp.Or(o.FollowLimit, 50_000)
+	o.Lease = cmp.Or(o.Lease, 10*time.Second)
+	o.SessionTimeout = cmp.Or(o.SessionTimeout, 15*time.Minute)
+	o.DeliveryWindow = cmp.Or(o.DeliveryWindow, 72*time.Hour)
+	o.DeliveryTimeout = cmp.Or(o.DeliveryTimeout, defaultDeliveryTimeout)
+	o.DeliveryConcurrency = cmp.Or(o.DeliveryConcurrency, 64)
+	o.RedeliveryWindow = max(cmp.Or(o.RedeliveryWindow, 7*24*time.Hour), 0)
+	o.ShutdownTimeout = cmp.Or(o.ShutdownTimeout, 30*time.Second)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
 	return o
 }
 

@@ -57,7 +57,7 @@ func TestEventID_IsAFunctionOfTheSessionAlone(t *testing.T) {
 func TestIdentifiedResult_DropsNothingThatMarkSignSent(t *testing.T) {
 	t.Parallel()
 	s := tasks.Session{Token: "a", Method: tasks.MobileID, Checks: []tasks.Check{tasks.PEPs, tasks.Sanctions}}
-	r, err := identifiedResult(s, 3, &marksign.Identity{
+	r, err := ending{s, 3, time.Now()}.identified(&marksign.Identity{
 		Code: "1", PEPs: json.RawMessage(`"odd"`), Sanctions: json.RawMessage(`[1]`), Upstream: json.RawMessage(`{"status":"ok","new":{"a":[1]}}`),
 	})
 	if err != nil {
@@ -157,31 +157,5 @@ func TestUnsafeSettings_OfOlderAndOtherServers(t *testing.T) {
 	info := parseInfo("# Server\r\nredis_version:7.2.4\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\nrole:slave\r\n")
 	if unsafe := unsafeSettings(info); len(unsafe) != 1 || !strings.Contains(unsafe[0], "replica") {
 		t.Errorf("a replica: %q", unsafe)
-	}
-}
-
-func TestHosts_BoundEachHostAlone(t *testing.T) {
-	t.Parallel()
-	h := newHosts(2)
-	for host, want := range map[string]int{"a": 2, "b": 2} {
-		got := 0
-		for range 5 {
-			if h.acquire(host) {
-				got++
-			}
-		}
-		if got != want {
-			t.Errorf("%s has %d slots, want %d", host, got, want)
-		}
-	}
-	h.release("a")
-	if !h.acquire("a") {
-		t.Error("a slot that was given back is not free")
-	}
-	for _, host := range []string{"a", "a", "b", "b"} {
-		h.release(host)
-	}
-	if len(h.underWay) != 0 {
-		t.Errorf("hosts without posts are remembered: %v", h.underWay)
 	}
 }

@@ -29,8 +29,8 @@ func errFull() error {
 	return &pause{time.Second, "waiting: this worker follows as many sessions as FOLLOW_LIMIT allows; no failure", false}
 }
 
-func errHostBusy() error {
-	return &pause{2 * time.Second, "waiting: as many posts to the receiver's host are under way as are allowed; no failure", false}
+func errRefused(after time.Duration, why refusal) error {
+	return &pause{after, "waiting: " + why.String() + "; no failure", false}
 }
 
 func errClaimed(left time.Duration) error {

@@ -33,7 +33,7 @@ func (f *follower) poll(ctx context.Context, s *session) next {
 	pause, final := f.judge(s, answer)
 	switch {
 	case final, last && answer.Verdict == marksign.NotFound, last && answer.Verdict == marksign.CertificateTimeout:
-		return f.conclude(s, func() (outcome.Result, error) { return answeredResult(s.Session, s.polls, answer) })
+		return f.conclude(s, func() (outcome.Result, error) { return s.ending().answered(answer) })
 	case last:
 		return f.conclude(s, func() (outcome.Result, error) { return s.deadlineResult() })
 	}
@@ -99,14 +99,16 @@ func (f *follower) warnUnknownStatus(s *session, a marksign.Answer) {
 	f.log.Warn("MarkSign answered a status that is not known; the session is followed on", "session", s.id, "detail", a.Detail)
 }
 
+// ending is what is told of a session that ends now.
+func (s *session) ending() ending { return ending{s.Session, s.polls, time.Now()} }
+
 // deadlineResult is the outcome of a session that was not final in time.
 func (s *session) deadlineResult() (outcome.Result, error) {
+	typ, reason := webhook.Expired, reasonDeadline
 	if s.troubled == marksign.Temporary || s.troubled == marksign.Rejected {
-		return ownResult(s.Session, s.polls, webhook.Failed, reasonUnavailable,
-			"MarkSign gave no answer before the session's time was over")
+		typ, reason = webhook.Failed, reasonUnavailable
 	}
-	return ownResult(s.Session, s.polls, webhook.Expired, reasonDeadline,
-		"the person did not confirm before the session's time was over")
+	return s.ending().own(typ, reason)
 }
 
 // conclude takes the outcome in hand, to be posted.
@@ -125,7 +127,7 @@ func (f *follower) conclude(s *session, build func() (outcome.Result, error)) ne
 func (f *follower) afterDefect(s *session) next {
 	switch s.step {
 	case stepPoll:
-		r, err := ownResult(s.Session, s.polls, webhook.Failed, reasonInternal, "a defect in identwatch")
+		r, err := s.ending().own(webhook.Failed, reasonInternal)
 		if err != nil {
 			return in(time.Minute, stepPoll)
 		}

@@ -18,7 +18,7 @@ const redisPause = 500 * time.Millisecond
 // post seals the outcome where that is still to be done, claims the post, posts
 // the event and notes the answer. Without a 2xx, webhook:deliver goes on.
 func (f *follower) post(ctx context.Context, s *session) next {
-	defer f.hosts.release(s.host)
+	defer s.permit.release()
 	begun := time.Now()
 	claimed, record, err := f.claimPost(ctx, s)
 	if err != nil {
@@ -29,14 +29,13 @@ func (f *follower) post(ctx context.Context, s *session) next {
 		return f.resume(ctx, s, record)
 	}
 	if s.result == nil {
-		opened, err := f.records.Open(s.record(), record)
+		opened, err := f.open(ctx, s.Followed, record, s.claimant)
 		if err != nil {
-			f.log.Error("the sealed result cannot be opened", "session", s.id, "error", err)
-			return f.handOver(ctx, s, err.Error(), retryPause(record.Attempts, 0))
+			return f.handOver(ctx, s, err.Error(), retryPause(record.AttemptsSince(), 0))
 		}
 		s.result = &opened
 	}
-	answer := f.send(ctx, s.Followed, begun, s.result.Body)
+	answer := f.send(ctx, s.Followed, begun, s.result.Body, s.permit)
 	switch answer.Verdict {
 	case webhook.Delivered:
 		return f.noteDelivered(s)
@@ -44,7 +43,7 @@ func (f *follower) post(ctx context.Context, s *session) next {
 		return f.noteGivenUp(ctx, s, answer.Detail)
 	}
 	f.log.Warn("posting the event failed; it is posted again", "session", s.id, "detail", answer.Detail, "attempt", record.Attempts)
-	return f.handOver(ctx, s, answer.Detail, retryPause(record.Attempts, answer.RetryAfter))
+	return f.handOver(ctx, s, answer.Detail, retryPause(record.AttemptsSince(), answer.RetryAfter))
 }
 
 func (f *follower) claimPost(ctx context.Context, s *session) (bool, outcome.Record, error) {
@@ -58,10 +57,15 @@ func (f *follower) claimPost(ctx context.Context, s *session) (bool, outcome.Rec
 // send posts once, and ends a second before the claim does that was asked for at
 // claimed: where Redis answered late, or the process was suspended, less time is
 // left than the DeliveryTimeout.
-func (w *Worker) send(ctx context.Context, job tasks.Followed, claimed time.Time, body []byte) webhook.Result {
+func (w *Worker) send(ctx context.Context, job tasks.Followed, claimed time.Time, body []byte, permit *permit) webhook.Result {
 	ctx, cancel := context.WithDeadline(ctx, claimed.Add(w.opts.DeliveryTimeout+claimMargin/2))
 	defer cancel()
-	return w.sender.Send(ctx, w.callbackURL(job), eventID(job.ID()), body)
+	url := w.callbackURL(job)
+	result := w.sender.Send(ctx, url, eventID(job.ID()), body)
+	if url != "" {
+		permit.report(result)
+	}
+	return result
 }
 
 // resume goes on from where the record says the session stands: somebody else
@@ -89,7 +93,7 @@ func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next
 	var did bool
 	var record outcome.Record
 	f.note("noting that a delivery was given up", func(ctx context.Context) (err error) {
-		did, record, err = f.records.GiveUp(ctx, s.record(), s.claimant, why)
+		did, record, err = f.recordGivenUp(ctx, s.Followed, s.claimant, why)
 		return err
 	})
 	if !did {
@@ -98,6 +102,15 @@ func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next
 	f.logGivenUp(s.id, why)
 	s.result = nil
 	return in(removalDelay, stepRemove)
+}
+
+// recordGivenUp keeps with the record what it takes to deliver it after all.
+func (w *Worker) recordGivenUp(ctx context.Context, job tasks.Followed, claimant, why string) (bool, outcome.Record, error) {
+	task, err := tasks.NewDeliverTask(job, 2*w.opts.DeliveryTimeout)
+	if err != nil {
+		return false, outcome.Record{}, err
+	}
+	return w.records.GiveUp(ctx, recordOf(job), claimant, why, task.Payload())
 }
 
 func (w *Worker) logGivenUp(id, why string) {
@@ -122,24 +135,28 @@ func (f *follower) handOver(ctx context.Context, s *session, why string, after t
 	return f.enqueueDelivery(s.Followed, after)
 }
 
-// handSealed seals the outcome for webhook:deliver, because no slot was free
-// for a first post.
+// handSealed seals the outcome for webhook:deliver, because the receiver's host
+// has no room for a first post, or none was free here.
 func (f *follower) handSealed(ctx context.Context, s *session) next {
-	if s.result == nil {
-		return f.handOver(ctx, s, "a first post could not be made", 0)
+	after := time.Duration(0)
+	if s.refused == circuitOpen {
+		after = f.hosts.pause(s.host, circuitOpen)
 	}
-	did, record, err := f.records.SealHanded(ctx, s.record(), *s.result, "no slot was free for a first post")
+	if s.result == nil {
+		return f.handOver(ctx, s, s.refused.String(), after)
+	}
+	did, record, err := f.records.SealHanded(ctx, s.record(), *s.result, s.refused.String())
 	if err != nil {
 		f.log.Error("sealing an outcome failed", "session", s.id, "error", err)
 		return in(redisPause, stepHand)
 	}
 	if !did && record.State == outcome.Sealed {
-		return f.handOver(ctx, s, "a first post could not be made", 0)
+		return f.handOver(ctx, s, s.refused.String(), after)
 	}
 	if !did {
 		return f.resume(ctx, s, record)
 	}
-	return f.enqueueDelivery(s.Followed, 0)
+	return f.enqueueDelivery(s.Followed, after)
 }
 
 func (f *follower) enqueueDelivery(job tasks.Followed, after time.Duration) next {

@@ -131,7 +131,7 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 // notRemovable ends the task where there is nothing to remove any more, and
 // waits where the event is still to be delivered: then Redis lost the note.
 func (w *Worker) notRemovable(ctx context.Context, t *asynq.Task, job tasks.Followed, r outcome.Record) error {
-	if r.State.Final() || r.State == outcome.None {
+	if r.State.MayRemove() || r.State == outcome.None {
 		return w.endSession(ctx, t, job, r)
 	}
 	if err := w.revive(ctx, job, r); err != nil {

@@ -50,7 +50,7 @@ func (w *Worker) newServer(ctx context.Context, queue string, concurrency int) *
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                isFailure,
 		ShutdownTimeout:          w.opts.ShutdownTimeout,
-		Logger:                   asynqLogger{w.log.With("queue", queue)},
+		Logger:                   asynqLogger{w.log.With("queue", queue), w.suspectOrphans},
 		LogLevel:                 asynq.InfoLevel,
 	})
 }
@@ -93,7 +93,13 @@ func (s *servers) stop() {
 
 // asynqLogger gives asynq's messages to slog. They name tasks by id and hold
 // what handlers returned, which is nothing personal.
-type asynqLogger struct{ log *slog.Logger }
+type asynqLogger struct {
+	log *slog.Logger
+	// warned is called for what asynq could not do, such as moving a task whose
+	// lease entry is lost: its script has then taken the task from one list, and
+	// put it into none.
+	warned func()
+}
 
 // Debug is of interest to asynq's developers alone.
 func (asynqLogger) Debug(...any) {}
@@ -102,10 +108,16 @@ func (asynqLogger) Debug(...any) {}
 func (l asynqLogger) Info(args ...any) { l.log.Debug("asynq", "says", fmt.Sprint(args...)) }
 
 // Warn is what asynq mends itself.
-func (l asynqLogger) Warn(args ...any) { l.log.Warn("asynq", "says", fmt.Sprint(args...)) }
+func (l asynqLogger) Warn(args ...any) {
+	l.warned()
+	l.log.Warn("asynq", "says", fmt.Sprint(args...))
+}
 
 // Error is what asynq could not do.
-func (l asynqLogger) Error(args ...any) { l.log.Error("asynq", "says", fmt.Sprint(args...)) }
+func (l asynqLogger) Error(args ...any) {
+	l.warned()
+	l.log.Error("asynq", "says", fmt.Sprint(args...))
+}
 
 // Fatal is never called by a server; it must not end the process.
 func (l asynqLogger) Fatal(args ...any) { l.Error(args...) }

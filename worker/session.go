@@ -37,8 +37,10 @@ func in(after time.Duration, s step) next { return next{s, time.Now().Add(after)
 type session struct {
 	tasks.Followed
 	id       string
-	host     string // of the callback
-	claimant string // of its posts
+	host     string  // of the callback
+	claimant string  // of its posts
+	permit   *permit // of the post that is under way
+	refused  refusal // why its first post was not made
 
 	start    time.Time // what the pace counts from
 	deadline time.Time

@@ -8,7 +8,9 @@ import (
 
 const (
 	sweepPause = time.Second
-	mendPause  = time.Hour
+	mendPause  = 10 * time.Minute
+	// leastMendPause is between two looks for orphans, where asynq is in trouble.
+	leastMendPause = 2 * time.Second
 )
 
 // startSweeping mends, for as long as ctx lasts, what dead workers and a Redis
@@ -17,23 +19,32 @@ func (w *Worker) startSweeping(ctx context.Context) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		sweep := time.NewTicker(sweepPause)
-		defer sweep.Stop()
-		mend := time.NewTicker(mendPause)
-		defer mend.Stop()
-		w.mendOrphans(ctx)
+		tick := time.NewTicker(sweepPause)
+		defer tick.Stop()
+		var mended time.Time
 		for {
+			if w.mendIsDue(mended) {
+				w.mend(ctx)
+				mended = time.Now()
+			}
 			select {
 			case <-ctx.Done():
 				return
-			case <-sweep.C:
+			case <-tick.C:
 				w.sweep(ctx)
-			case <-mend.C:
-				w.mendOrphans(ctx)
 			}
 		}
 	}()
 	return done
+}
+
+// suspectOrphans has the next sweep look for tasks that are in no list.
+func (w *Worker) suspectOrphans() { w.orphans.Store(true) }
+
+// mendIsDue is true at the start, each ten minutes, and soon after asynq was in trouble.
+func (w *Worker) mendIsDue(last time.Time) bool {
+	since := time.Since(last)
+	return since >= mendPause || since >= leastMendPause && w.orphans.Load()
 }
 
 // sweep puts active tasks of dead workers back.
@@ -50,11 +61,18 @@ func (w *Worker) sweep(ctx context.Context) {
 	}
 }
 
+func (w *Worker) mend(ctx context.Context) {
+	w.mendOrphans(ctx)
+	w.mendRedeliveries(ctx)
+}
+
 // mendOrphans makes tasks run that are in no list.
 func (w *Worker) mendOrphans(ctx context.Context) {
+	w.orphans.Store(false)
 	for _, q := range w.queues {
 		mended, err := q.MendOrphans(ctx)
 		if err != nil {
+			w.suspectOrphans()
 			w.log.Debug("looking for lost tasks failed", "error", err)
 			return
 		}

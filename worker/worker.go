@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hibiken/asynq"
-
 	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
@@ -27,13 +25,13 @@ type Worker struct {
 	records   *outcome.Store
 	upstream  *marksign.Client
 	sender    *webhook.Sender
-	client    *asynq.Client
-	inspector *asynq.Inspector
+	tasks     taskList
 	following *lease.Queue
 	queues    []*lease.Queue
 	hosts     *hosts
 	follower  *follower
 	running   atomic.Bool
+	orphans   atomic.Bool // tasks may be in no list
 	// notes ends with the worker: a fact that a receiver or MarkSign told is
 	// written down even where the run of its task is over.
 	notes context.Context //nolint:containedctx // it outlives every call
@@ -56,10 +54,9 @@ func New(opts Options) (*Worker, error) {
 			Redis: opts.Redis, Keyring: keys, SessionTimeout: opts.SessionTimeout,
 			DeliveryWindow: opts.DeliveryWindow, RedeliveryWindow: opts.RedeliveryWindow,
 		}),
-		client:    asynq.NewClientFromRedisClient(opts.Redis),
-		inspector: asynq.NewInspectorFromRedisClient(opts.Redis),
+		tasks:     newTaskList(opts.Redis),
 		following: lease.NewQueue(opts.Redis, tasks.QueueFollow),
-		hosts:     newHosts(max(opts.DeliveryConcurrency/2, 1)),
+		hosts:     newHosts(max(opts.DeliveryConcurrency/2, 1), opts.Logger),
 	}
 	w.queues = []*lease.Queue{
 		w.following, lease.NewQueue(opts.Redis, tasks.QueueDeliver), lease.NewQueue(opts.Redis, tasks.QueueRemove),

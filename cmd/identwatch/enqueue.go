@@ -135,8 +135,8 @@ func runEnqueue(cmd *cobra.Command, args []string, flags enqueueFlags) error {
 		items = intake.Lines(cmd.InOrStdin())
 	}
 	progress := newProgress(cmd.ErrOrStderr(), cmd.InOrStdin())
-	in := &intake.Intake{Queue: client, Template: template, Refused: progress.refused}
-	stop := progress.start(in.Tally)
+	in := &intake.Intake{Queue: client, Template: template, Refused: func(i intake.Item, why error) { progress.refused(i.Token, i.Line, why) }}
+	stop := progress.start(func() string { return tallyText(in.Tally()) })
 	err = in.Run(cmd.Context(), items)
 	stop()
 	return concludeEnqueue(cmd.Context(), cmd.ErrOrStderr(), rdb, in.Tally(), err)

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/intake"
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/screen"
 )
 
@@ -35,20 +34,22 @@ func newProgress(out io.Writer, in io.Reader) *progress {
 // maxShown is how much of a refused token is shown, in bytes.
 const maxShown = 60
 
-func (p *progress) refused(item intake.Item, why error) {
+// refused tells of a token, which came on that line where it is above zero.
+func (p *progress) refused(token string, line int, why error) {
 	where := ""
-	if item.Line > 0 {
-		where = "line " + strconv.Itoa(item.Line) + ": "
+	if line > 0 {
+		where = "line " + strconv.Itoa(line) + ": "
 	}
-	shown := strconv.Quote(item.Token[:min(len(item.Token), maxShown)])
-	if len(item.Token) > maxShown {
+	shown := strconv.Quote(token[:min(len(token), maxShown)])
+	if len(token) > maxShown {
 		shown += "..."
 	}
 	_, _ = fmt.Fprintf(p.out, "%s%s: %s\n", where, shown, strings.TrimPrefix(why.Error(), "invalid session: "))
 }
 
-// start shows the count until the function that it returns is called.
-func (p *progress) start(tally func() intake.Tally) (stop func()) {
+// start shows the count, as text says it, until the function that it returns is
+// called.
+func (p *progress) start(text func() string) (stop func()) {
 	if p.screen == nil {
 		return func() {}
 	}
@@ -64,7 +65,7 @@ func (p *progress) start(tally func() intake.Tally) (stop func()) {
 				p.screen.Close()
 				return
 			case <-tick.C:
-				p.screen.Draw([]string{tallyText(tally()) + " …"})
+				p.screen.Draw([]string{text() + " …"})
 			}
 		}
 	}()

@@ -96,6 +96,14 @@ type Enqueue struct {
 	RedisURL Secret[string]
 }
 
+// Redeliver is what `identwatch redeliver` needs.
+type Redeliver struct {
+	// RedisURL, CallbackURL and DeliveryTimeout are as in [Serve].
+	RedisURL        Secret[string]
+	CallbackURL     string
+	DeliveryTimeout time.Duration
+}
+
 // Health is what `identwatch health` needs.
 type Health struct {
 	// Listen is the address that the service listens on, as in [Serve]. Who
@@ -161,6 +169,17 @@ func LoadServe(checks ...Check[Serve]) (Serve, error) {
 func LoadEnqueue(checks ...Check[Enqueue]) (Enqueue, error) {
 	in := readEnvironment()
 	return settled(in, Enqueue{RedisURL: secret(in, "REDIS_URL", checkRedisURL)}, checks...)
+}
+
+// LoadRedeliver reads the settings of `identwatch redeliver`. The error is as in
+// [LoadServe], about these settings alone.
+func LoadRedeliver(checks ...Check[Redeliver]) (Redeliver, error) {
+	in := readEnvironment()
+	return settled(in, Redeliver{
+		RedisURL:        secret(in, "REDIS_URL", checkRedisURL),
+		CallbackURL:     parsed(in, "CALLBACK_URL", parseCallbackURL),
+		DeliveryTimeout: ranged(in, "DELIVERY_TIMEOUT", parseDuration),
+	}, checks...)
 }
 
 // LoadHealth reads the settings of `identwatch health`. The error is as in

@@ -7,8 +7,12 @@ import (
 	"time"
 )
 
-// keyPrefix begins the name of every record.
+// keyPrefix begins the name of every record; the scripts know its length.
 const keyPrefix = "identwatch:"
+
+// givenUpKey lists the given-up deliveries by when they were. It is the name of
+// no record, for a record's has a second colon.
+const givenUpKey = keyPrefix + "given-up"
 
 // recordVersion is what this release writes. It reads this version alone, for
 // there is no earlier one.
@@ -25,13 +29,20 @@ const (
 	Handed    State = "handed"    // webhook:deliver posts it
 	Delivered State = "delivered" // a receiver acknowledged it; the result is erased
 	GivenUp   State = "given_up"  // no receiver acknowledged it within the window
-	Cancelled State = "cancelled" // the application stopped it; nothing is posted
+	// Redelivering: it was given up, and webhook:deliver posts it once more.
+	Redelivering State = "redelivering"
+	Cancelled    State = "cancelled" // the application stopped it; nothing is posted
 )
 
-// Final reports whether nothing is left to post, so that the session may be
-// removed at MarkSign.
-func (s State) Final() bool {
-	return s == Delivered || s == GivenUp || s == Cancelled
+// AsksPost reports whether the event is still to be posted.
+func (s State) AsksPost() bool {
+	return s == Sealed || s == Handed || s == Redelivering
+}
+
+// MayRemove reports whether the session may be removed at MarkSign: its event
+// was delivered, or was given up once, or is not to be posted.
+func (s State) MayRemove() bool {
+	return s == Delivered || s == GivenUp || s == Redelivering || s == Cancelled
 }
 
 // Removal says how far the removal at MarkSign has gone.
@@ -61,22 +72,43 @@ type Record struct {
 	Now         time.Time // when the record was read
 	Started     time.Time // when a worker first ran the session's task
 	Final       time.Time // when the outcome was sealed
+	EventTime   time.Time // the event's timestamp, by the clock of the worker that saw the outcome
 	Ended       time.Time // when it was delivered, given up or cancelled
+	Redelivered time.Time // when an operator last had it delivered again
 	RemoveBegun time.Time // when the first removal failed
 	RemovedAt   time.Time // when the removal ended
 
 	Polls    int // until the outcome was known, by the worker that saw it
 	Attempts int // posts begun
-	Removals int // DELETEs that were answered, or failed
-	Refusals int // DELETEs that MarkSign answered with an error body
+	// AttemptsBefore are those of them that came before it was Redelivered.
+	AttemptsBefore int
+	Removals       int // DELETEs that were answered, or failed
+	Refusals       int // DELETEs that MarkSign answered with an error body
 
 	Holder     string    // the worker that follows it
 	ClaimUntil time.Time // until when a post may be under way
 	LastError  string    // of the last post or DELETE that failed
 
+	// Task is the payload of the task that delivers a given-up event again.
+	Task []byte
+
 	claimant string
 	sealed   []byte
 }
+
+// HasSealed reports whether the sealed result is there.
+func (r Record) HasSealed() bool { return len(r.sealed) > 0 }
+
+// DeliveryBegan is when the window began within which the event is posted.
+func (r Record) DeliveryBegan() time.Time {
+	if r.Redelivered.After(r.Final) {
+		return r.Redelivered
+	}
+	return r.Final
+}
+
+// AttemptsSince counts the posts since DeliveryBegan.
+func (r Record) AttemptsSince() int { return r.Attempts - r.AttemptsBefore }
 
 // ClaimLeft is for how long a post by somebody else than claimant may still be
 // under way; zero or less where none can be.
@@ -125,16 +157,20 @@ func (r *Record) fill(fields map[string]string) {
 	r.Reason = fields["reason"]
 	r.Started = millis(fields["started"])
 	r.Final = millis(fields["final"])
+	r.EventTime = millis(fields["stamp"])
 	r.Ended = millis(fields["ended"])
+	r.Redelivered = millis(fields["redelivered"])
 	r.RemoveBegun = millis(fields["remove_begun"])
 	r.RemovedAt = millis(fields["removed"])
 	r.Polls = count(fields["polls"])
 	r.Attempts = count(fields["attempts"])
+	r.AttemptsBefore = count(fields["attempts_before"])
 	r.Removals = count(fields["removals"])
 	r.Refusals = count(fields["refusals"])
 	r.Holder = fields["holder"]
 	r.ClaimUntil = millis(fields["claim"])
 	r.LastError = fields["error"]
+	r.Task = []byte(fields["task"])
 	r.claimant = fields["claimant"]
 }
 

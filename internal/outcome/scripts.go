@@ -2,15 +2,17 @@ package outcome
 
 import "github.com/redis/go-redis/v9"
 
-// Every script begins with the prelude, works on the record KEYS[1] and its
-// sealed result KEYS[2], and answers {1 where it did what was asked, else 0;
-// Redis's time in ms; the record; the sealed result}. The sealed result has a key
-// of its own because the record must outlive it.
+// Every script begins with the prelude, works on the record KEYS[1], its sealed
+// result KEYS[2] and the list of given-up deliveries KEYS[3], and answers {1 where
+// it did what was asked, else 0; Redis's time in ms; the record; the sealed
+// result}. The sealed result has a key of its own because the record must outlive it.
 // Running one again with the same arguments changes no more than a count, for a
 // client whose connection broke cannot know whether the first run was done.
 const prelude = `
 local key = KEYS[1]
 local sealed = KEYS[2]
+local given_up = KEYS[3]
+local id = string.sub(key, 12)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function ms(n) return string.format('%.0f', n) end
@@ -19,6 +21,8 @@ local function set(...) redis.call('HSET', key, ...) end
 local function keep(n) redis.call('PEXPIRE', key, ms(tonumber(n))) end
 local function answer(did) return {did, ms(now), redis.call('HGETALL', key), redis.call('GET', sealed) or ''} end
 local state = get('state')
+local asks_post = state == 'sealed' or state == 'handed' or state == 'redelivering'
+local may_remove = state == 'delivered' or state == 'given_up' or state == 'redelivering' or state == 'cancelled'
 local function claimed_by_other(claimant)
   local holder = get('claimant')
   return holder ~= '' and holder ~= claimant and tonumber(get('claim')) > now
@@ -54,7 +58,8 @@ redis.call('DEL', key, sealed)
 return answer(1)`)
 
 	// ARGV: new state (sealed or handed), type, reason, polls, sealed result,
-	// ms to keep, claimant or '', claim in ms, retention in ms, why it is handed or ''
+	// ms to keep, claimant or '', claim in ms, retention in ms, why it is handed or '',
+	// the event's timestamp in ms
 	sealScript = script(`
 if state == '' then
   set('v', 1, 'started', ms(now), 'retention', ARGV[9])
@@ -63,7 +68,7 @@ elseif state ~= 'following' then
   claim(ARGV[7], ARGV[8])
   return answer(1)
 end
-set('state', ARGV[1], 'final', ms(now), 'type', ARGV[2], 'reason', ARGV[3], 'polls', ARGV[4])
+set('state', ARGV[1], 'final', ms(now), 'type', ARGV[2], 'reason', ARGV[3], 'polls', ARGV[4], 'stamp', ARGV[11])
 redis.call('SET', sealed, ARGV[5], 'PX', ARGV[6])
 if ARGV[7] ~= '' then claim(ARGV[7], ARGV[8]) end
 if ARGV[10] ~= '' then set('error', ARGV[10]) end
@@ -72,20 +77,20 @@ return answer(1)`)
 
 	// ARGV: claimant, claim in ms
 	claimScript = script(`
-if (state ~= 'sealed' and state ~= 'handed') or claimed_by_other(ARGV[1]) then return answer(0) end
+if not asks_post or claimed_by_other(ARGV[1]) then return answer(0) end
 claim(ARGV[1], ARGV[2])
 return answer(1)`)
 
 	// ARGV: claimant, why the post failed
 	failScript = script(`
-if (state ~= 'sealed' and state ~= 'handed') or get('claimant') ~= ARGV[1] then return answer(0) end
+if not asks_post or get('claimant') ~= ARGV[1] then return answer(0) end
 release(ARGV[1])
 set('error', ARGV[2])
 return answer(1)`)
 
 	// ARGV: claimant, why it is handed over, ms to keep
 	handScript = script(`
-if (state ~= 'sealed' and state ~= 'handed') or claimed_by_other(ARGV[1]) then return answer(0) end
+if not asks_post or state == 'redelivering' or claimed_by_other(ARGV[1]) then return answer(0) end
 release(ARGV[1])
 set('state', 'handed', 'error', ARGV[2])
 keep(ARGV[3])
@@ -103,19 +108,44 @@ if state == '' or state == 'following' then
   set('type', ARGV[1], 'reason', ARGV[2], 'polls', ARGV[3], 'final', ms(now), 'attempts', 1)
 end
 set('state', 'delivered', 'ended', ms(now))
-redis.call('HDEL', key, 'claimant', 'claim', 'error')
+redis.call('HDEL', key, 'claimant', 'claim', 'error', 'task')
 redis.call('DEL', sealed)
+redis.call('ZREM', given_up, id)
 keep_unsettled(0)
 return answer(1)`)
 
-	// ARGV: claimant, why, redelivery window in ms
+	// ARGV: claimant, why, redelivery window in ms, the task that delivers it
+	// What was given up twice is kept no longer than what was given up once.
 	giveUpScript = script(`
 if state == 'given_up' then return answer(1) end
-if (state ~= 'sealed' and state ~= 'handed') or claimed_by_other(ARGV[1]) then return answer(0) end
+if not asks_post or claimed_by_other(ARGV[1]) then return answer(0) end
 release(ARGV[1])
-set('state', 'given_up', 'ended', ms(now), 'error', ARGV[2])
-redis.call('PEXPIRE', sealed, ARGV[3])
-keep_unsettled(ARGV[3])
+set('state', 'given_up', 'ended', ms(now), 'error', ARGV[2], 'task', ARGV[4])
+if state ~= 'redelivering' then redis.call('PEXPIRE', sealed, ARGV[3]) end
+if redis.call('EXISTS', sealed) == 1 then redis.call('ZADD', given_up, ms(now), id)
+else redis.call('ZREM', given_up, id) end
+redis.call('ZREMRANGEBYSCORE', given_up, '-inf', ms(now - tonumber(ARGV[3])))
+keep_unsettled(ARGV[3] + 86400000)
+return answer(1)`)
+
+	// No ARGV. The record must outlive the task that delivers it again.
+	redeliverScript = script(`
+if state == 'redelivering' then return answer(1) end
+if state ~= 'given_up' or redis.call('EXISTS', sealed) == 0 then return answer(0) end
+set('state', 'redelivering', 'redelivered', ms(now), 'attempts_before', get('attempts'))
+keep_unsettled(0)
+return answer(1)`)
+
+	// ARGV: claimant, sealed result
+	// For as long as the record is kept, where Redis lost the sealed result.
+	resealScript = script(`
+if not asks_post or get('claimant') ~= ARGV[1] then return answer(0) end
+local left = redis.call('PTTL', sealed)
+if left <= 0 then
+  if state == 'redelivering' then return answer(0) end
+  left = redis.call('PTTL', key)
+end
+redis.call('SET', sealed, ARGV[2], 'PX', ms(left))
 return answer(1)`)
 
 	// ARGV: retention in ms
@@ -130,7 +160,7 @@ return answer(1)`)
 	// No ARGV. Writes before a DELETE goes out, so that WAIT on the same
 	// connection covers the note, and reads the note back.
 	removingScript = script(`
-if state ~= 'delivered' and state ~= 'given_up' and state ~= 'cancelled' then return answer(0) end
+if not may_remove then return answer(0) end
 if get('removal') == 'removed' or get('removal') == 'unknown' then return answer(0) end
 set('removing', ms(now))
 return answer(1)`)
@@ -138,7 +168,7 @@ return answer(1)`)
 	// ARGV: why it is not removed, DELETEs that went out (0 or 1), those of them
 	// that MarkSign refused
 	removalFailedScript = script(`
-if state ~= 'delivered' and state ~= 'given_up' and state ~= 'cancelled' then return answer(0) end
+if not may_remove then return answer(0) end
 if get('removal') == 'removed' or get('removal') == 'unknown' then return answer(0) end
 set('removal', 'handed', 'error', ARGV[1])
 redis.call('HINCRBY', key, 'removals', ARGV[2])
@@ -148,7 +178,7 @@ return answer(1)`)
 
 	// ARGV: removal (removed or unknown)
 	removedScript = script(`
-if state ~= 'delivered' and state ~= 'given_up' and state ~= 'cancelled' then return answer(0) end
+if not may_remove then return answer(0) end
 local removal = get('removal')
 if removal == 'removed' or removal == ARGV[1] then return answer(1) end
 if ARGV[1] == 'removed' then redis.call('HINCRBY', key, 'removals', 1) end
@@ -160,7 +190,8 @@ return answer(1)`)
 local removal = get('removal')
 if removal ~= 'removed' and removal ~= 'unknown' then return answer(0) end
 local retention = (tonumber(get('retention')) or 0) + 3600000
-if state == 'given_up' then retention = math.max(retention, tonumber(ARGV[1])) end
+if state == 'redelivering' then return answer(0) end
+if state == 'given_up' then retention = math.max(retention, tonumber(ARGV[1]) + 86400000) end
 keep(retention)
 return answer(1)`)
 

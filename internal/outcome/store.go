@@ -3,6 +3,7 @@ package outcome
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -59,7 +60,8 @@ type Result struct {
 	Type   string // of the event
 	Reason string
 	Polls  int
-	Body   []byte // the event, as it is posted; personal data
+	Time   time.Time // the event's timestamp
+	Body   []byte    // the event, as it is posted; personal data
 }
 
 // String keeps the personal data out of logs.
@@ -69,7 +71,7 @@ func (r Result) String() string { return r.Type + " [redacted]" }
 func (r Result) GoString() string { return r.String() }
 
 func (s *Store) run(ctx context.Context, rdb redis.Scripter, sc *redis.Script, session Session, args ...any) (bool, Record, error) {
-	reply, err := sc.Run(ctx, rdb, []string{session.key(), session.sealedKey()}, args...).Result()
+	reply, err := sc.Run(ctx, rdb, []string{session.key(), session.sealedKey(), givenUpKey}, args...).Result()
 	if err != nil {
 		return false, Record{}, fmt.Errorf("the session's record: %w", err)
 	}
@@ -134,7 +136,7 @@ func (s *Store) SealHanded(ctx context.Context, session Session, result Result, 
 func (s *Store) seal(ctx context.Context, session Session, result Result, state State, claimant string, claim time.Duration, why string) (bool, Record, error) {
 	sealed := s.cfg.Keyring.seal(session.key(), result.Body)
 	return s.run(ctx, s.cfg.Redis, sealScript, session, string(state), result.Type, result.Reason, result.Polls, sealed,
-		s.undeliveredKept(), claimant, claim.Milliseconds(), session.Retention.Milliseconds(), why)
+		s.undeliveredKept(), claimant, claim.Milliseconds(), session.Retention.Milliseconds(), why, result.Time.UnixMilli())
 }
 
 func (s *Store) undeliveredKept() int64 { return (s.cfg.DeliveryWindow + margin).Milliseconds() }
@@ -145,7 +147,7 @@ func (s *Store) Open(session Session, r Record) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Type: r.Type, Reason: r.Reason, Polls: r.Polls, Body: body}, nil
+	return Result{Type: r.Type, Reason: r.Reason, Polls: r.Polls, Time: r.EventTime, Body: body}, nil
 }
 
 // Claim takes the right to post for the duration given, where the state still
@@ -169,10 +171,38 @@ func (s *Store) Deliver(ctx context.Context, session Session, result Result) (bo
 	return s.run(ctx, s.cfg.Redis, deliveredScript, session, result.Type, result.Reason, result.Polls, session.Retention.Milliseconds())
 }
 
+// Reseal seals a result anew that could not be opened, for claimant, who made it
+// from the same outcome. It did not where the redelivery window is over.
+func (s *Store) Reseal(ctx context.Context, session Session, result Result, claimant string) (bool, Record, error) {
+	return s.run(ctx, s.cfg.Redis, resealScript, session, claimant, s.cfg.Keyring.seal(session.key(), result.Body))
+}
+
 // GiveUp ends the delivery without a receiver's word. The sealed result stays
-// for the redelivery window.
-func (s *Store) GiveUp(ctx context.Context, session Session, claimant, why string) (bool, Record, error) {
-	return s.run(ctx, s.cfg.Redis, giveUpScript, session, claimant, why, s.cfg.RedeliveryWindow.Milliseconds())
+// for the redelivery window, counted from the first time, and the task, the
+// payload of webhook:deliver, stays with it.
+func (s *Store) GiveUp(ctx context.Context, session Session, claimant, why string, task []byte) (bool, Record, error) {
+	return s.run(ctx, s.cfg.Redis, giveUpScript, session, claimant, why, s.cfg.RedeliveryWindow.Milliseconds(), task)
+}
+
+// Redeliver asks for a given-up event to be posted once more. It did not where
+// the event was not given up, or its sealed result is erased.
+func (s *Store) Redeliver(ctx context.Context, session Session) (bool, Record, error) {
+	return s.run(ctx, s.cfg.Redis, redeliverScript, session)
+}
+
+// GivenUp returns the ids of the sessions whose delivery was given up since a
+// time, by Redis's clock, oldest first; with the zero time, all whose sealed
+// result may still be there. Those that are being redelivered are among them.
+func (s *Store) GivenUp(ctx context.Context, since time.Time) ([]string, error) {
+	from := "-inf"
+	if !since.IsZero() {
+		from = strconv.FormatInt(since.UnixMilli(), 10)
+	}
+	ids, err := s.cfg.Redis.ZRangeByScore(ctx, givenUpKey, &redis.ZRangeBy{Min: from, Max: "+inf"}).Result()
+	if err != nil {
+		return nil, fmt.Errorf("the given-up deliveries: %w", err)
+	}
+	return ids, nil
 }
 
 // Cancel ends a session that has no outcome yet; nothing is posted.
@@ -217,8 +247,8 @@ func (s *Store) EndRemoval(ctx context.Context, session Session, removal Removal
 }
 
 // Settle is called by the run that ends the session's last task: the record is
-// kept an hour longer than the task, and where delivery was given up, for the
-// redelivery window. It did nothing where the removal has not ended.
+// kept an hour longer than the task, and where delivery was given up, a day longer
+// than the redelivery window. It did nothing where the removal has not ended.
 func (s *Store) Settle(ctx context.Context, session Session) (bool, Record, error) {
 	return s.run(ctx, s.cfg.Redis, settleScript, session, s.cfg.RedeliveryWindow.Milliseconds())
 }

@@ -174,7 +174,7 @@ func TestClaim_IsGivenToOneAtATime(t *testing.T) {
 			t.Errorf("record after the second claim: %+v", r)
 		}
 		mustNot(t)(s.HandOver(ctx, session, "a", "HTTP 500"))
-		mustNot(t)(s.GiveUp(ctx, session, "a", "HTTP 410"))
+		mustNot(t)(s.GiveUp(ctx, session, "a", "HTTP 410", nil))
 	})
 }
 
@@ -222,7 +222,7 @@ func TestDeliver_IsAFactWhateverTheRecordSays(t *testing.T) {
 func TestDeliver_OverridesGivenUp(t *testing.T) {
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
 		must(t)(s.Seal(ctx, session, result, "a", claimTime))
-		must(t)(s.GiveUp(ctx, session, "a", "HTTP 410"))
+		must(t)(s.GiveUp(ctx, session, "a", "HTTP 410", nil))
 		r := must(t)(s.Deliver(ctx, session, result))
 		if r.State != Delivered || len(r.sealed) != 0 {
 			t.Errorf("record: state %q, %d sealed bytes", r.State, len(r.sealed))
@@ -233,7 +233,7 @@ func TestDeliver_OverridesGivenUp(t *testing.T) {
 func TestGiveUp_KeepsTheResultForTheRedeliveryWindow(t *testing.T) {
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
 		must(t)(s.Seal(ctx, session, result, "a", claimTime))
-		r := must(t)(s.GiveUp(ctx, session, "a", "HTTP 410"))
+		r := must(t)(s.GiveUp(ctx, session, "a", "HTTP 410", nil))
 		if r.State != GivenUp || len(r.sealed) == 0 {
 			t.Fatalf("record: state %q, %d sealed bytes", r.State, len(r.sealed))
 		}
@@ -248,7 +248,7 @@ func TestGiveUp_KeepsTheResultForTheRedeliveryWindow(t *testing.T) {
 		s.cfg.RedeliveryWindow = 0
 		other := Session{ID: "default:token-2"}
 		must(t)(s.Seal(ctx, other, result, "a", claimTime))
-		if r := must(t)(s.GiveUp(ctx, other, "a", "HTTP 410")); len(r.sealed) != 0 {
+		if r := must(t)(s.GiveUp(ctx, other, "a", "HTTP 410", nil)); len(r.sealed) != 0 {
 			t.Error("the sealed result is kept without a redelivery window")
 		}
 	})
@@ -280,7 +280,7 @@ func TestRemoving_OnlyWhenNothingIsLeftToPost(t *testing.T) {
 		mustNot(t)(s.EndRemoval(ctx, session, Removed))
 		must(t)(s.HandOver(ctx, session, "a", "HTTP 500"))
 		mustNot(t)(s.Removing(ctx, session, 0))
-		must(t)(s.GiveUp(ctx, session, "b", "HTTP 410"))
+		must(t)(s.GiveUp(ctx, session, "b", "HTTP 410", nil))
 		must(t)(s.Removing(ctx, session, 0))
 	})
 }

@@ -1,0 +1,192 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/tasks"
+)
+
+// Why an event is not delivered again.
+var (
+	ErrNoRecord     = errors.New("no record of this session: it was never followed, or its time is over")
+	ErrDataErased   = errors.New("delivered already: its data is erased")
+	ErrResultErased = errors.New("the sealed result is erased: the redelivery window is over")
+	ErrCancelled    = errors.New("cancelled by the application: nothing is posted")
+	ErrNotGivenUp   = errors.New("not given up: it is being followed or delivered")
+)
+
+// Redelivery has given-up events posted once more. It is safe for concurrent use.
+type Redelivery struct {
+	records         *outcome.Store
+	tasks           taskList
+	deliveryTimeout time.Duration
+}
+
+// NewRedelivery makes a Redelivery for workers on this Redis, whose
+// DeliveryTimeout should be given; zero is 15 s.
+func NewRedelivery(rdb redis.UniversalClient, deliveryTimeout time.Duration) *Redelivery {
+	return &Redelivery{outcome.NewStore(outcome.Config{Redis: rdb}), newTaskList(rdb), cmp.Or(deliveryTimeout, defaultDeliveryTimeout)}
+}
+
+// GivenUp is a delivery that was given up and can be made again.
+type GivenUp struct {
+	Session     tasks.Session
+	At          time.Time // by Redis's clock
+	Attempts    int
+	LastError   string
+	Redelivered bool // it is being delivered again
+}
+
+// Host is where the event is posted to, with its port where the URL names one,
+// if sessions that name no callback URL are posted to fallback.
+func (g GivenUp) Host(fallback string) string { return hostOf(cmp.Or(g.Session.CallbackURL, fallback)) }
+
+// List returns the deliveries that were given up since a time and can be made
+// again, oldest first; with the zero time, all.
+func (d *Redelivery) List(ctx context.Context, since time.Time) ([]GivenUp, error) {
+	ids, err := d.records.GivenUp(ctx, since)
+	if err != nil {
+		return nil, err
+	}
+	var list []GivenUp
+	for _, id := range ids {
+		given, err := d.Find(ctx, id)
+		switch {
+		case err == nil:
+			list = append(list, given)
+		case !IsRefusal(err):
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// Find returns the delivery of one session, by its account:token. The error is
+// one of those above, or of Redis.
+func (d *Redelivery) Find(ctx context.Context, id string) (GivenUp, error) {
+	r, err := d.records.Read(ctx, outcome.Session{ID: id})
+	if err != nil {
+		return GivenUp{}, err
+	}
+	job, err := redeliverable(r)
+	if err != nil {
+		return GivenUp{}, err
+	}
+	return GivenUp{job.Session, r.Ended, r.Attempts, r.LastError, r.State == outcome.Redelivering}, nil
+}
+
+// IsRefusal reports whether an error says that an event is not delivered again,
+// and not that Redis could not tell.
+func IsRefusal(err error) bool {
+	for _, refusal := range []error{ErrNoRecord, ErrDataErased, ErrResultErased, ErrCancelled, ErrNotGivenUp} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}
+
+// redeliverable returns the task of a delivery that can be made again, or why
+// it cannot.
+func redeliverable(r outcome.Record) (tasks.Followed, error) {
+	switch r.State {
+	case outcome.None:
+		return tasks.Followed{}, ErrNoRecord
+	case outcome.Delivered:
+		return tasks.Followed{}, ErrDataErased
+	case outcome.Cancelled:
+		return tasks.Followed{}, ErrCancelled
+	case outcome.GivenUp, outcome.Redelivering:
+		if !r.HasSealed() {
+			return tasks.Followed{}, ErrResultErased
+		}
+		return decodeTask(r.Task)
+	}
+	return tasks.Followed{}, ErrNotGivenUp
+}
+
+// decodeTask takes a task that cannot be read for one that is gone.
+func decodeTask(payload []byte) (tasks.Followed, error) {
+	job, err := tasks.Decode(payload)
+	if err != nil {
+		return tasks.Followed{}, fmt.Errorf("%w (%w)", ErrNoRecord, err)
+	}
+	return job, nil
+}
+
+// Redeliver has a given-up event posted once more, under its webhook-id and by
+// the schedule of a first delivery, within a delivery window and for no longer
+// than its sealed result is kept. Repeating it is safe. id is account:token. The
+// error is one of those above, or of Redis.
+func (d *Redelivery) Redeliver(ctx context.Context, id string) error {
+	did, record, err := d.records.Redeliver(ctx, outcome.Session{ID: id})
+	if err != nil {
+		return err
+	}
+	job, err := redeliverable(record)
+	switch {
+	case err != nil:
+		return err
+	case !did:
+		return ErrNotGivenUp
+	}
+	if asked := record.Redelivered; !asked.Equal(record.Now) {
+		return d.tasks.ensureDelivery(ctx, job, d.deliveryTimeout, 0)
+	}
+	return d.ensureNew(ctx, job)
+}
+
+const (
+	endingPause    = 100 * time.Millisecond
+	endingPatience = 5 * time.Second
+)
+
+// ensureNew makes sure of the task after the record was changed. One that runs
+// just now may be the run that gave up, about to end: it is waited for.
+func (d *Redelivery) ensureNew(ctx context.Context, job tasks.Followed) error {
+	for begun := time.Now(); ; {
+		if err := d.tasks.ensureDelivery(ctx, job, d.deliveryTimeout, 0); err != nil {
+			return err
+		}
+		info, err := d.tasks.inspector.GetTaskInfo(tasks.QueueDeliver, job.ID())
+		ended := errors.Is(err, asynq.ErrTaskNotFound) || err == nil && info.State == asynq.TaskStateCompleted
+		switch {
+		case err != nil && !ended:
+			return fmt.Errorf("looking at a task of %s: %w", tasks.QueueDeliver, err)
+		case !ended && info.State != asynq.TaskStateActive, time.Since(begun) > endingPatience:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(endingPause):
+		}
+	}
+}
+
+// mendRedeliveries makes sure of the tasks of events that are to be delivered
+// again: whoever asked for it may have died in between.
+func (w *Worker) mendRedeliveries(ctx context.Context) {
+	ids, err := w.records.GivenUp(ctx, time.Time{})
+	if err != nil {
+		w.log.Debug("looking for redeliveries failed", "error", err)
+		return
+	}
+	for _, id := range ids {
+		r, err := w.records.Read(ctx, outcome.Session{ID: id})
+		if err != nil || r.State != outcome.Redelivering {
+			continue
+		}
+		if job, err := redeliverable(r); err == nil {
+			_ = w.ensureDelivery(ctx, job, 0) // the next look tries again
+		}
+	}
+}
