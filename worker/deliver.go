@@ -18,6 +18,7 @@ type delivery struct {
 	*Worker
 	task     *asynq.Task
 	job      tasks.Followed
+	host     string // of the callback
 	claimant string
 }
 
@@ -31,11 +32,10 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 	if job.Account != tasks.DefaultAccount {
 		return errAccount()
 	}
-	d := delivery{w, t, job, w.holder + ".deliver." + newClaimant()}
-	host := hostOf(w.callbackURL(job))
-	permit, refused := w.hosts.acquire(host)
+	d := delivery{w, t, job, hostOf(w.callbackURL(job)), w.holder + ".deliver." + newClaimant()}
+	permit, refused := w.hosts.acquire(d.host)
 	if refused != granted {
-		return d.postpone(ctx, host, refused)
+		return d.postpone(ctx, refused)
 	}
 	defer permit.release()
 	return d.claim(ctx, permit)
@@ -43,7 +43,7 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 
 // postpone leaves the post for later, where there is one to make still. It uses
 // up no attempt.
-func (d delivery) postpone(ctx context.Context, host string, why refusal) error {
+func (d delivery) postpone(ctx context.Context, why refusal) error {
 	r, err := d.records.Read(ctx, recordOf(d.job))
 	if err != nil {
 		return errRedis()
@@ -55,7 +55,7 @@ func (d delivery) postpone(ctx context.Context, host string, why refusal) error 
 	case left < time.Second:
 		return d.giveUp(ctx, cmp.Or(r.LastError, why.String()))
 	}
-	return errRefused(min(d.hosts.pause(host, why), left+time.Second), why)
+	return errRefused(min(d.hosts.pause(d.host, why), left+time.Second), why)
 }
 
 func (d delivery) claim(ctx context.Context, permit *permit) error {
@@ -113,7 +113,7 @@ func (d delivery) failed(ctx context.Context, r outcome.Record, answer webhook.R
 		return errRedis()
 	}
 	d.log.Warn("posting the event failed; it is posted again", "session", d.job.ID(), "detail", answer.Detail, "attempt", r.Attempts)
-	after := min(retryPause(r.AttemptsSince(), answer.RetryAfter), left+time.Second)
+	after := min(d.hosts.afterFailure(d.host, r.AttemptsSince(), answer.RetryAfter), left+time.Second)
 	return &pause{after, "the callback failed: " + answer.Detail, true}
 }
 
@@ -137,7 +137,7 @@ func (d delivery) end(ctx context.Context, r outcome.Record) error {
 			return errRedis()
 		}
 	case r.Removal == outcome.NotRemoved || r.Removal == outcome.RemovalHanded:
-		if err := d.ensureRemoval(ctx, d.job, removalDelay+time.Second); err != nil {
+		if err := d.ensureRemoval(ctx, d.job, outcome.RemovalDelay+time.Second); err != nil {
 			d.log.Error("enqueueing a removal failed", "session", d.job.ID(), "error", err)
 			return errRedis()
 		}

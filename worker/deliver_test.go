@@ -318,7 +318,7 @@ func TestRemove_GoesOutOnlyOnceTheNoteIsReadBack(t *testing.T) {
 				if len(posts) != 2 || posts[0].id != posts[1].id || posts[1].event.Type != webhook.Completed || posts[1].event.Data.Person.Code != posts[0].event.Data.Person.Code {
 					t.Errorf("%d posts: %+v", len(posts), posts)
 				}
-				if seen := w.seen("a"); seen.Removes != 1 || seen.RemovedAt.Before(posts[1].end.Add(removalDelay)) {
+				if seen := w.seen("a"); seen.Removes != 1 || seen.RemovedAt.Before(posts[1].end.Add(outcome.RemovalDelay)) {
 					t.Errorf("%d DELETEs, at %v; the last 2xx at %v", seen.Removes, seen.RemovedAt, posts[1].end)
 				}
 			})

@@ -84,7 +84,7 @@ func (w *Worker) standing(ctx context.Context, job tasks.Followed, r outcome.Rec
 	}
 	switch r.Removal {
 	case outcome.NotRemoved:
-		return in(max(removalDelay-r.Now.Sub(r.Ended), 0), stepRemove), nil
+		return in(r.RemovalLeft(), stepRemove), nil
 	case outcome.RemovalHanded:
 		return now(stepEnd), w.ensureRemoval(ctx, job, 0)
 	}
@@ -102,11 +102,6 @@ func takeoverSpread(r outcome.Record) time.Duration {
 	}
 	return rand.N(takeoverBurst) //nolint:gosec // a spread is no secret
 }
-
-// removalDelay is between the note and the DELETE: longer than what Redis with
-// appendfsync everysec can lose, so that a Redis that lost the note finds the
-// session still at MarkSign.
-const removalDelay = 2 * time.Second
 
 func (w *Worker) ensureDelivery(ctx context.Context, job tasks.Followed, after time.Duration) error {
 	return w.tasks.ensureDelivery(ctx, job, w.opts.DeliveryTimeout, after)

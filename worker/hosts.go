@@ -66,10 +66,9 @@ func (r refusal) String() string {
 
 // permit is the right to one post. It is given back by release.
 type permit struct {
-	hosts  *hosts
-	host   *host
-	done   func(error)
-	result error
+	hosts *hosts
+	host  *host
+	done  func(error) // of the circuit; nil once it was told
 }
 
 // errNotPosted is what a permit came to that was not used.
@@ -89,7 +88,7 @@ func (h *hosts) acquire(name string) (*permit, refusal) {
 		return nil, circuitOpen
 	}
 	known.underWay++
-	return &permit{hosts: h, host: known, done: done, result: errNotPosted}, granted
+	return &permit{hosts: h, host: known, done: done}, granted
 }
 
 // known returns the host, and forgets idle ones where it is new and there are
@@ -136,10 +135,13 @@ func (h *hosts) changed(name string, from, to gobreaker.State) {
 
 // report says what the post came to, for the circuit.
 func (p *permit) report(r webhook.Result) {
-	p.result = nil
+	var failure error
 	if hostFailed(r) {
-		p.result = errors.New(r.Detail)
+		failure = errors.New(r.Detail)
 	}
+	p.hosts.mu.Lock()
+	defer p.hosts.mu.Unlock()
+	p.tell(failure)
 }
 
 // release gives the permit back; one for which nothing was reported tells
@@ -148,7 +150,15 @@ func (p *permit) release() {
 	p.hosts.mu.Lock()
 	defer p.hosts.mu.Unlock()
 	p.host.underWay--
-	p.done(p.result)
+	p.tell(errNotPosted)
+}
+
+// tell tells the circuit, once. The lock is held.
+func (p *permit) tell(result error) {
+	if p.done != nil {
+		p.done(result)
+		p.done = nil
+	}
 }
 
 // hostFailed tells a host that is down or overloaded from one that answers, if
@@ -173,10 +183,26 @@ func (h *hosts) pause(name string, why refusal) time.Duration {
 	defer h.mu.Unlock()
 	known := h.known(name)
 	if why == circuitOpen {
-		failing := time.Since(known.failing)
-		return jitter(min(max(failing/4, circuitPause), maxCircuitPause))
+		return known.circuitPause()
 	}
 	return busyPause + upTo(min(known.crowd.grow(), maxBusyPause-busyPause))
+}
+
+func (k *host) circuitPause() time.Duration {
+	return jitter(min(max(time.Since(k.failing)/4, circuitPause), maxCircuitPause))
+}
+
+// afterFailure is the pause after a failed post: the schedule's, or where the
+// host's circuit is open, the circuit's, for then it is no burden to the host to
+// ask often.
+func (h *hosts) afterFailure(name string, attempt int, retryAfter time.Duration) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	known := h.known(name)
+	if known.failing.IsZero() {
+		return retryPause(attempt, retryAfter)
+	}
+	return max(known.circuitPause(), min(retryAfter, maxRetryAfter)) + time.Second
 }
 
 // crowd estimates how many deliveries wait for a host, by how many it refused

@@ -430,3 +430,21 @@ func (w *world) ended(token string) bool {
 	info, err := w.tasks.GetTaskInfo(tasks.QueueDeliver, "default:"+token)
 	return err == nil && info.State == asynq.TaskStateCompleted
 }
+
+// An operator runs the removal early, or two workers' clocks are apart: the
+// DELETE goes out no sooner for it.
+func TestInterruption_ARemovalThatRunsEarlyWaits(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.receiver.answer = failing(1, 500)
+		w.start()
+		w.session("a", confirming(0))
+		w.await("the delivery", time.Minute, func() bool { return w.record("a").State == outcome.Delivered })
+		w.await("the removal's task", time.Second, func() bool { return w.tasks.RunTask(tasks.QueueRemove, "default:a") == nil })
+		w.await("its early run", time.Second, func() bool {
+			info, err := w.tasks.GetTaskInfo(tasks.QueueRemove, "default:a")
+			return err == nil && info.State == asynq.TaskStateRetry
+		})
+		w.await("the removal", 10*time.Second, func() bool { return w.record("a").Removal == outcome.Removed })
+		w.checkOneStory("a")
+	})
+}

@@ -85,7 +85,7 @@ func (l *life) checkRemovals(token string) {
 	const millisecond = 5 * time.Millisecond // records keep milliseconds
 	for _, at := range l.removes[token] {
 		ended := l.record(token).Ended
-		if allowed.IsZero() || at.Before(allowed.Add(removalDelay-millisecond)) || at.Before(ended.Add(removalDelay-millisecond)) {
+		if allowed.IsZero() || at.Before(allowed.Add(outcome.RemovalDelay-millisecond)) || at.Before(ended.Add(outcome.RemovalDelay-millisecond)) {
 			l.fault(token, "a DELETE at %v, allowed since %v, noted %v", at, allowed, ended)
 		}
 	}

@@ -43,7 +43,7 @@ func (f *follower) post(ctx context.Context, s *session) next {
 		return f.noteGivenUp(ctx, s, answer.Detail)
 	}
 	f.log.Warn("posting the event failed; it is posted again", "session", s.id, "detail", answer.Detail, "attempt", record.Attempts)
-	return f.handOver(ctx, s, answer.Detail, retryPause(record.AttemptsSince(), answer.RetryAfter))
+	return f.handOver(ctx, s, answer.Detail, f.hosts.afterFailure(s.host, record.AttemptsSince(), answer.RetryAfter))
 }
 
 func (f *follower) claimPost(ctx context.Context, s *session) (bool, outcome.Record, error) {
@@ -86,7 +86,7 @@ func (f *follower) noteDelivered(s *session) next {
 		return err
 	})
 	s.result = nil
-	return in(removalDelay, stepRemove)
+	return in(outcome.RemovalDelay, stepRemove)
 }
 
 func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next {
@@ -101,7 +101,7 @@ func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next
 	}
 	f.logGivenUp(s.id, why)
 	s.result = nil
-	return in(removalDelay, stepRemove)
+	return in(outcome.RemovalDelay, stepRemove)
 }
 
 // recordGivenUp keeps with the record what it takes to deliver it after all.

@@ -129,10 +129,15 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 }
 
 // notRemovable ends the task where there is nothing to remove any more, and
-// waits where the event is still to be delivered: then Redis lost the note.
+// waits where the note is too new, or the event is still to be delivered: then
+// Redis lost the note.
 func (w *Worker) notRemovable(ctx context.Context, t *asynq.Task, job tasks.Followed, r outcome.Record) error {
-	if r.State.MayRemove() || r.State == outcome.None {
+	ended := r.Removal == outcome.Removed || r.Removal == outcome.RemovedUnknown
+	switch {
+	case r.State == outcome.None, r.State.MayRemove() && ended:
 		return w.endSession(ctx, t, job, r)
+	case r.State.MayRemove():
+		return &pause{r.RemovalLeft() + time.Second, "waiting: the session was ended a moment ago; no failure", false}
 	}
 	if err := w.revive(ctx, job, r); err != nil {
 		return errRedis()

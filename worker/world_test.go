@@ -399,7 +399,7 @@ func (w *world) checkOneStory(token string) post {
 		w.t.Errorf("%s: acknowledged %d times, the last answer is %d", token, acknowledged, last.status)
 	}
 	givenUpBefore := !w.record(token).Redelivered.IsZero()
-	if removed := w.seen(token).RemovedAt; !givenUpBefore && !removed.IsZero() && removed.Before(last.end.Add(removalDelay-5*time.Millisecond)) { // records keep milliseconds
+	if removed := w.seen(token).RemovedAt; !givenUpBefore && !removed.IsZero() && removed.Before(last.end.Add(outcome.RemovalDelay-5*time.Millisecond)) { // records keep milliseconds
 		w.t.Errorf("%s: removed %v after the 2xx", token, removed.Sub(last.end))
 	}
 	return last

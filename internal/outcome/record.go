@@ -99,6 +99,10 @@ type Record struct {
 // HasSealed reports whether the sealed result is there.
 func (r Record) HasSealed() bool { return len(r.sealed) > 0 }
 
+// RemovalLeft is for how long the session may not be removed yet; zero where it
+// may, as far as the time goes.
+func (r Record) RemovalLeft() time.Duration { return max(RemovalDelay-r.Now.Sub(r.Ended), 0) }
+
 // DeliveryBegan is when the window began within which the event is posted.
 func (r Record) DeliveryBegan() time.Time {
 	if r.Redelivered.After(r.Final) {

@@ -25,7 +25,7 @@ local asks_post = state == 'sealed' or state == 'handed' or state == 'redeliveri
 local may_remove = state == 'delivered' or state == 'given_up' or state == 'redelivering' or state == 'cancelled'
 local function claimed_by_other(claimant)
   local holder = get('claimant')
-  return holder ~= '' and holder ~= claimant and tonumber(get('claim')) > now
+  return holder ~= '' and holder ~= claimant and (tonumber(get('claim')) or 0) > now
 end
 local function claim(claimant, duration)
   if get('claimant') ~= claimant then redis.call('HINCRBY', key, 'attempts', 1) end
@@ -128,12 +128,14 @@ redis.call('ZREMRANGEBYSCORE', given_up, '-inf', ms(now - tonumber(ARGV[3])))
 keep_unsettled(ARGV[3] + 86400000)
 return answer(1)`)
 
-	// No ARGV. The record must outlive the task that delivers it again.
+	// No ARGV. The record must outlive the task that delivers it again, and the
+	// sealed result.
 	redeliverScript = script(`
 if state == 'redelivering' then return answer(1) end
-if state ~= 'given_up' or redis.call('EXISTS', sealed) == 0 then return answer(0) end
+local left = redis.call('PTTL', sealed)
+if state ~= 'given_up' or left <= 0 then return answer(0) end
 set('state', 'redelivering', 'redelivered', ms(now), 'attempts_before', get('attempts'))
-keep_unsettled(0)
+keep_unsettled(left + 86400000)
 return answer(1)`)
 
 	// ARGV: claimant, sealed result
@@ -157,11 +159,12 @@ set('state', 'cancelled', 'ended', ms(now), 'final', ms(now), 'holder', '')
 keep_unsettled(0)
 return answer(1)`)
 
-	// No ARGV. Writes before a DELETE goes out, so that WAIT on the same
-	// connection covers the note, and reads the note back.
+	// ARGV: ms that the note must be old. Writes before a DELETE goes out, so that
+	// WAIT on the same connection covers the note, and reads the note back.
 	removingScript = script(`
 if not may_remove then return answer(0) end
 if get('removal') == 'removed' or get('removal') == 'unknown' then return answer(0) end
+if now - (tonumber(get('ended')) or 0) < tonumber(ARGV[1]) then return answer(0) end
 set('removing', ms(now))
 return answer(1)`)
 

@@ -86,31 +86,3 @@ func TestResult_PrintsNothingPersonal(t *testing.T) {
 		}
 	}
 }
-
-func FuzzOpen(f *testing.F) {
-	k := ring(f, testKey)
-	f.Add("identwatch:a", k.seal("identwatch:a", []byte("secret")))
-	f.Add("identwatch:b", k.seal("identwatch:a", []byte("secret")))
-	f.Add("", []byte{sealVersion})
-	f.Fuzz(func(t *testing.T, record string, sealed []byte) {
-		got, err := k.open(record, sealed)
-		if err == nil && string(got) != "secret" {
-			t.Errorf("opened %q from bytes that were never sealed", got)
-		}
-	})
-}
-
-func FuzzDecode(f *testing.F) {
-	f.Add("1", "following", "1700000000000", "3")
-	f.Add("2", "", "-1", "x")
-	f.Fuzz(func(t *testing.T, version, state, when, n string) {
-		_, r, err := decode([]any{int64(1), when, []any{"v", version, "state", state, "started", when, "polls", n, "claim", when}, "sealed"})
-		if (err == nil) != (version == "1") {
-			t.Errorf("version %q: %v", version, err)
-		}
-		if err == nil && r.State != State(state) {
-			t.Errorf("state %q became %q", state, r.State)
-		}
-		_ = r.ClaimLeft("x")
-	})
-}

@@ -210,14 +210,19 @@ func (s *Store) Cancel(ctx context.Context, session Session) (bool, Record, erro
 	return s.run(ctx, s.cfg.Redis, cancelScript, session, session.Retention.Milliseconds())
 }
 
+// RemovalDelay is between the note that an event was delivered, or will not be,
+// and the DELETE: longer than what Redis with appendfsync everysec can lose, so
+// that a Redis that lost the note finds the session still at MarkSign.
+const RemovalDelay = 2 * time.Second
+
 // Removing reads the note back that allows a DELETE. It did not where the record
-// asks for none.
+// asks for none, or its RemovalLeft is not over.
 //
 // With waitFor above zero it also waits until at least one replica has the
 // note, or answers ErrNotReplicated after that time.
 func (s *Store) Removing(ctx context.Context, session Session, waitFor time.Duration) (bool, Record, error) {
 	if waitFor <= 0 {
-		return s.run(ctx, s.cfg.Redis, removingScript, session)
+		return s.run(ctx, s.cfg.Redis, removingScript, session, RemovalDelay.Milliseconds())
 	}
 	return s.removingReplicated(ctx, session, waitFor)
 }
