@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"errors"
+	"net"
 	"net/url"
 	"strconv"
 	"strings"
@@ -30,7 +31,7 @@ func OpenRedis(rawURL string) (redis.UniversalClient, error) {
 	switch scheme {
 	case "redis", "rediss":
 		options, err := redis.ParseURL(rawURL)
-		if err != nil {
+		if err != nil || !sizesAllowed(options) {
 			return nil, errRedisURL
 		}
 		return redis.NewClient(options), nil
@@ -40,6 +41,29 @@ func OpenRedis(rawURL string) (redis.UniversalClient, error) {
 		return openSentinel(rest)
 	}
 	return nil, errRedisURL
+}
+
+// The bounds of what a URL may set, for go-redis panics on a negative size, and
+// allocates for a large one before the first connection.
+const (
+	maxConns  = 10_000
+	maxBuffer = 16 << 20
+)
+
+func sizesAllowed(o *redis.Options) bool {
+	for _, conns := range []int{
+		o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.MaxConcurrentDials, o.PipelinePoolSize,
+	} {
+		if conns < 0 || conns > maxConns {
+			return false
+		}
+	}
+	for _, buffer := range []int{o.PipelineReadBufferSize, o.PipelineWriteBufferSize} {
+		if buffer < 0 || buffer > maxBuffer {
+			return false
+		}
+	}
+	return true
 }
 
 func openSocket(rest string) (redis.UniversalClient, error) {
@@ -79,11 +103,8 @@ func openSentinel(rest string) (redis.UniversalClient, error) {
 	}
 	addresses := strings.Split(hosts, ",")
 	for i, a := range addresses {
-		if a == "" {
+		if addresses[i] = sentinelAddress(a); addresses[i] == "" {
 			return nil, errRedisURL
-		}
-		if !strings.Contains(a, ":") {
-			addresses[i] = a + ":26379"
 		}
 	}
 	password, _ := u.User.Password()
@@ -92,6 +113,23 @@ func openSentinel(rest string) (redis.UniversalClient, error) {
 		SentinelPassword: u.Query().Get("sentinel_password"),
 		Username:         u.User.Username(), Password: password, DB: db, PoolSize: poolSize,
 	}), nil
+}
+
+// sentinelAddress adds the port where there is none. It returns "" for what is
+// no address: a password with a '?' or '/' that was not escaped ends up here,
+// and would be shown by every failed dial.
+func sentinelAddress(a string) string {
+	if host, isIPv6 := strings.CutPrefix(a, "["); !strings.Contains(a, ":") || isIPv6 && strings.HasSuffix(host, "]") {
+		a += ":26379"
+	}
+	host, port, err := net.SplitHostPort(a)
+	if err != nil || host == "" {
+		return ""
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return ""
+	}
+	return a
 }
 
 func database(s string) (int, error) {

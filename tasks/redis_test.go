@@ -71,6 +71,13 @@ func TestOpenRedis_RefusesAndShowsNoPassword(t *testing.T) {
 		"redis-sentinel://u:hunter2@h1,,h2?master=m", "redis-sentinel://u:hunter2@h1,?master=m",
 		"redis-sentinel://u:hunter2@h1/hunter2?master=m", "redis-sentinel://u:hunter2%zz@h1?master=m",
 		"redis-sentinel://u:hunter2@h1/-1?master=m",
+		// go-redis panics on these sizes, or takes all memory
+		"redis://u:hunter2@localhost?pool_size=-1", "redis://u:hunter2@localhost?pool_size=99999999999",
+		"redis://u:hunter2@localhost?pool_size=2147483647", "redis://u:hunter2@localhost?min_idle_conns=-1",
+		"rediss://u:hunter2@localhost?pipeline_read_buffer_size=-1", "redis://u:hunter2@localhost?max_concurrent_dials=-1",
+		// a password that is not escaped must not become an address
+		"redis-sentinel://u:hunter2?x@h1&master=m", "redis-sentinel://u@h1:hunter2?master=m", "redis-sentinel://h1:0?master=m",
+		"redis-sentinel://:1?master=m", "redis-sentinel://[::1]]?master=m",
 	} {
 		rdb, err := OpenRedis(url)
 		if err == nil {

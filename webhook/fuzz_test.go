@@ -5,43 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
-
-// FuzzVerify: what is accepted is exactly what was signed.
-func FuzzVerify(f *testing.F) {
-	secret, key := NewSecret(), NewSigningKey()
-	signer := mustSigner(f, &key, secret)
-	v := Verifier{Secrets: []Secret{secret}, PublicKeys: []PublicKey{key.Public()}}
-	h := http.Header{}
-	signer.Sign(h, "msg_1", time.Now(), []byte(knownBody))
-	good := h.Get(HeaderSignature)
-	f.Add("msg_1", h.Get(HeaderTimestamp), good, knownBody)
-	f.Add("msg_2", "1614265330", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", knownBody)
-	f.Add("", "-1", "v1 v1a,, ,", "")
-	f.Add("msg_1", "0", strings.Repeat(" v1a,AAAA", 400), "x")
-	f.Add("\x00", "99999999999", good[:len(good)-1], knownBody)
-	f.Fuzz(func(t *testing.T, id, stamp, signature, body string) {
-		h := http.Header{"Webhook-Id": {id}, "Webhook-Timestamp": {stamp}, "Webhook-Signature": {signature}}
-		err := v.Verify(h, []byte(body))
-		if err == nil && (id != "msg_1" || body != knownBody) {
-			t.Fatalf("accepted id %q, body %q", id, body)
-		}
-		known := errors.Is(err, ErrNoSignature) || errors.Is(err, ErrInvalidHeaders) ||
-			errors.Is(err, ErrTimestamp) || errors.Is(err, ErrSignature)
-		if err != nil && !known {
-			t.Fatalf("undocumented error %v", err)
-		}
-		// Whatever can be an id and a body, and is signed, is accepted.
-		signer.Sign(h, id, time.Now(), []byte(body))
-		if err := v.Verify(h, []byte(body)); validID(id) != (err == nil) {
-			t.Fatalf("id %q: error %v", id, err)
-		}
-	})
-}
 
 // FuzzParse: what is read can be written and read again, and holds what receivers rely on.
 func FuzzParse(f *testing.F) {
@@ -84,6 +55,61 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// FuzzEvent: what is posted says the same as what went in, whatever MarkSign and the application put there.
+func FuzzEvent(f *testing.F) {
+	f.Add("1c5cd62c", "order-1842", "NAME", "SURNAME", "30303039914", `{"a":1.0}`, `[{"id":1}]`, true)
+	f.Add("t", "<&>\u2028\"", "Ž\x00", "\U0001f600", "0", `{"n":123456789012345678901234567890.10e+400,"d":"\ud800","d":2}`, `{"0":{}}`, false)
+	f.Add("t", "", "", "", "1", `null`, `[]`, true)
+	f.Add("t", "", "", "", "1", ` [ [ ] ] `, `null`, true)
+	f.Fuzz(func(t *testing.T, token, reference, name, surname, code, upstream, records string, asked bool) {
+		texts := []string{token, reference, name, surname, code}
+		if token == "" || code == "" || !utf8.ValidString(strings.Join(texts, " ")) {
+			t.Skip("no event that a worker makes")
+		}
+		peps := NewCheck([]byte(records), asked)
+		sent := Event{Type: Completed, Timestamp: timeOfTests, Data: Data{
+			Token: token, Reference: reference, Method: "smart_id", PEPs: &peps, Sanctions: &Check{},
+			Person: &Person{Name: name, Surname: surname, Code: code, Country: "LT"}, Upstream: json.RawMessage(upstream),
+		}}
+		body, err := sent.Marshal()
+		if err != nil {
+			if json.Valid([]byte(upstream)) || !errors.Is(err, ErrEvent) {
+				t.Fatalf("cannot be written: %v", err)
+			}
+			return
+		}
+		got, err := Parse(body)
+		if err != nil {
+			t.Fatalf("cannot be read: %v\n%s", err, body)
+		}
+		d := got.Data
+		if *d.Person != *sent.Data.Person || d.Token != token || d.Reference != reference || !got.Timestamp.Equal(timeOfTests.Truncate(time.Millisecond)) {
+			t.Fatalf("sent %q, got\n%s", texts, body)
+		}
+		if d.PEPs.Result != peps.Result || d.Sanctions.Result != Unknown || len(d.PEPs.Records) != len(peps.Records) {
+			t.Fatalf("sent %s with %d records, got\n%s", peps.Result, len(peps.Records), body)
+		}
+		for i, record := range peps.Records {
+			sameJSON(t, record, d.PEPs.Records[i])
+		}
+		sameJSON(t, presentJSON(bytes.TrimSpace([]byte(upstream))), d.Upstream)
+	})
+}
+
+// sameJSON fails where two texts differ in more than white space between tokens.
+func sameJSON(t *testing.T, sent, got []byte) {
+	t.Helper()
+	var want bytes.Buffer
+	if len(sent) > 0 {
+		if err := json.Compact(&want, sent); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want.String() != string(got) {
+		t.Fatalf("sent %q, got %q", sent, got)
+	}
+}
+
 // FuzzNewCheck: only an empty list or map that was asked for is a clearance, and what is found is JSON.
 func FuzzNewCheck(f *testing.F) {
 	for _, seed := range []string{
@@ -111,25 +137,36 @@ func FuzzNewCheck(f *testing.F) {
 
 // FuzzCheckURL: what is allowed is what the request will be made for, and errors quote nothing.
 func FuzzCheckURL(f *testing.F) {
-	s := newTestSender(f, onlyPublic)
+	strict, open := newTestSender(f, onlyPublic), newTestSender(f)
 	for _, seed := range []string{
 		"https://example.com/hook?a=b", "http://example.com", "https://user@example.com:22/#x", "https://[::ffff:127.0.0.1]:443",
 		"https://169.254.169.254", "https://example.com:/", "https:/example.com", "//example.com", "https://[fe80::1%25x]/",
-		"https://example.com\\@evil.example/", "https://0x7f.1/", "https://127.1/", "\x7f",
+		"https://example.com\\@evil.example/", "https://0x7f.1/", "https://127.1/", "\x7f", "https://example.com/#", "http://example.com:80",
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		err := s.CheckURL(raw)
+		err, openErr := strict.CheckURL(raw), open.CheckURL(raw)
 		if err != nil {
 			if len(raw) > 20 && strings.Contains(err.Error(), raw) {
 				t.Fatalf("%v quotes the URL", err)
 			}
 			return
 		}
+		if openErr != nil {
+			t.Fatalf("%q is allowed, and not where more is: %v", raw, openErr)
+		}
 		u, err := url.Parse(raw)
-		if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" || len(raw) > maxURL {
+		if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Contains(raw, "#") || len(raw) > maxURL {
 			t.Fatalf("%q is allowed: %v", raw, err)
+		}
+		if port := u.Port(); port != "" {
+			if n, err := strconv.Atoi(port); err != nil || n != 443 && n < 1024 || n > 65535 {
+				t.Fatalf("%q is allowed with port %s", raw, port)
+			}
+		}
+		if addr, err := netip.ParseAddr(u.Hostname()); err == nil && (!addr.Unmap().IsGlobalUnicast() || addr.Unmap().IsPrivate()) {
+			t.Fatalf("%q is allowed with address %s", raw, addr)
 		}
 		if _, err := http.NewRequest(http.MethodPost, raw, http.NoBody); err != nil {
 			t.Fatalf("%q is allowed, and no request can be made: %v", raw, err)
@@ -137,14 +174,25 @@ func FuzzCheckURL(f *testing.F) {
 	})
 }
 
-// FuzzRetryAfter: the pause is never negative and never longer than a day.
+// FuzzRetryAfter: the pause is what was asked for, never negative and never longer than a day.
 func FuzzRetryAfter(f *testing.F) {
-	for _, seed := range []string{"", "0", "120", "-1", "1.5", "99999999999999999999", "Sat, 21 Nov 2026 20:51:33 GMT", "Sat, 31 Feb 9999 99:99:99 GMT"} {
+	for _, seed := range []string{
+		"", "0", "120", "-1", "+1", "1.5", "86400", "86401", "99999999999999999999", "Sat, 21 Nov 2026 20:51:33 GMT", "Sat, 31 Feb 9999 99:99:99 GMT",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		if got := retryAfter(value, timeOfTests); got < 0 || got > 24*time.Hour {
-			t.Fatalf("%q: %s", value, got)
+		want := time.Duration(0)
+		if value != "" && strings.Trim(value, "0123456789") == "" {
+			want = 24 * time.Hour
+			if n, err := strconv.Atoi(value); err == nil && n < 24*60*60 {
+				want = time.Duration(n) * time.Second
+			}
+		} else if at, err := http.ParseTime(value); err == nil && at.After(timeOfTests) {
+			want = min(at.Sub(timeOfTests), 24*time.Hour)
+		}
+		if got := retryAfter(value, timeOfTests); got != want {
+			t.Fatalf("%q: %s, want %s", value, got, want)
 		}
 	})
 }

@@ -24,6 +24,8 @@ var alwaysClosed = []netip.Prefix{
 	netip.MustParsePrefix("fd20:ce::254/128"),   // Google
 	netip.MustParsePrefix("fd00:42::42/128"),    // Scaleway
 	netip.MustParsePrefix("64:ff9b:1::/48"),     // local NAT64: where the IPv4 address stands is not known
+	netip.MustParsePrefix("2001::/32"),          // Teredo: leads to two IPv4 addresses, one of them disguised
+	netip.MustParsePrefix("::ffff:0:0:0/96"),    // IPv4-translated (RFC 2765): left over from before NAT64
 }
 
 // The IPv6 networks whose addresses are another way to write an IPv4 address.

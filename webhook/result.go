@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -77,6 +78,9 @@ const maxRetryAfter = 24 * time.Hour
 func retryAfter(value string, now time.Time) time.Duration {
 	if at, err := http.ParseTime(value); err == nil {
 		return min(max(at.Sub(now), 0), maxRetryAfter)
+	}
+	if strings.Trim(value, "0123456789") != "" { // ParseUint finds a number out of range before what follows it
+		return 0
 	}
 	seconds, err := strconv.ParseUint(value, 10, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) { // out of range, seconds is the largest number

@@ -41,6 +41,7 @@ func TestRetryAfter(t *testing.T) {
 		"9223372036854775807":              24 * time.Hour,
 		"18446744073709551616":             24 * time.Hour,
 		"99999999999999999999999999":       24 * time.Hour,
+		"20000000000000000000A":            0, // out of range before the letter
 		"-1":                               0,
 		"+1":                               0,
 		"1.5":                              0,

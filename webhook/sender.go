@@ -62,6 +62,9 @@ func (c SenderConfig) validate() error {
 }
 
 // Sender posts events to callback URLs that it does not trust. It is safe for concurrent use.
+//
+// It logs nothing. But net/http quotes on the standard logger of package log what a receiver sends after its response,
+// which may be the event: a program that posts personal data should discard that, as identwatch does.
 type Sender struct {
 	signer    *Signer
 	guard     *guard

@@ -106,7 +106,7 @@ func TestSend_FollowsNoRedirect(t *testing.T) {
 	t.Parallel()
 	target := receiver(t, func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") })
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		for _, location := range []string{target, "/other", "", "::not a url"} {
+		for _, location := range []string{target, "/other", "", "::not a url", "http://169.254.169.254/latest/", "https://[::1]:6379/", "file:///etc/passwd"} {
 			url := receiver(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Location", location)
 				w.WriteHeader(status)

@@ -39,11 +39,14 @@ func TestTransport_NeverUsesAProxyFromTheEnvironment(t *testing.T) {
 }
 
 // tlsReceiver serves HTTPS on loopback, and returns a sender that trusts it.
-func tlsReceiver(t *testing.T, config *tls.Config) (string, *Sender) {
+func tlsReceiver(t *testing.T, config *tls.Config, handle ...http.HandlerFunc) (string, *Sender) {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor != 2 {
 			w.WriteHeader(http.StatusHTTPVersionNotSupported)
+		}
+		for _, do := range handle {
+			do(w, r)
 		}
 	}))
 	srv.TLS = config

@@ -135,7 +135,7 @@ func TestLoadServe_RequiredBlankIsMissing(t *testing.T) {
 func TestLoadServe_MissingSaysHowToMakeOne(t *testing.T) {
 	clearVariables(t)
 	_, err := LoadServe()
-	want := "OUTCOME_KEYS: is required: base64 of 32 random bytes, for example from `openssl rand -base64 32`"
+	want := "OUTCOME_KEYS: is required: base64 of 32 random bytes, for example from `identwatch secret outcome`"
 	if err == nil || !slices.ContainsFunc(strings.Split(err.Error(), "\n"), func(line string) bool {
 		return strings.HasPrefix(line, want)
 	}) {

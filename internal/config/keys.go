@@ -67,9 +67,9 @@ func parseOutcomeKey(item string) ([]byte, error) {
 	key, err := encoding.DecodeString(item)
 	switch {
 	case err != nil || len(key) != outcomeKeySize:
-		return nil, errors.New("it must be base64 of 32 bytes, for example from `openssl rand -base64 32`")
+		return nil, errors.New("it must be base64 of 32 bytes, for example from `identwatch secret outcome`")
 	case string(key) == string(make([]byte, outcomeKeySize)):
-		return nil, errors.New("the key is all zero: make one with `openssl rand -base64 32`")
+		return nil, errors.New("the key is all zero: make one with `identwatch secret outcome`")
 	}
 	return key, nil
 }

@@ -24,9 +24,9 @@ type environment struct {
 	CallbackAllowHTTP     string `envconfig:"CALLBACK_ALLOW_HTTP" default:"false" desc:"'true' allows callbacks over plain http"`
 	CallbackAllowNetworks string `envconfig:"CALLBACK_ALLOW_NETWORKS" desc:"networks that callbacks may be in although they are not public, comma separated, such as '10.0.0.0/8'; link-local addresses and cloud metadata stay closed"`
 
-	WebhookSecrets    string `envconfig:"WEBHOOK_SECRETS" need:"unless 'WEBHOOK_SIGNING_KEY' is set" secret:"true" desc:"base64 of 24 to 64 random bytes, with 'whsec_' in front or without, for example from 'openssl rand -base64 32'; comma separated while you rotate them: all sign"`
-	WebhookSigningKey string `envconfig:"WEBHOOK_SIGNING_KEY" need:"unless 'WEBHOOK_SECRETS' is set" secret:"true" desc:"'whsk_' and base64 of an Ed25519 seed (32 bytes, for example from 'openssl rand -base64 32') or private key (64 bytes): receivers verify with its public key and need no shared secret"`
-	OutcomeKeys       string `envconfig:"OUTCOME_KEYS" need:"yes" secret:"true" desc:"base64 of 32 random bytes, for example from 'openssl rand -base64 32'; comma separated while you rotate them: the first seals results, all open them"`
+	WebhookSecrets    string `envconfig:"WEBHOOK_SECRETS" need:"unless 'WEBHOOK_SIGNING_KEY' is set" secret:"true" desc:"base64 of 24 to 64 random bytes, with 'whsec_' in front or without, for example from 'identwatch secret webhook'; comma separated while you rotate them: all sign"`
+	WebhookSigningKey string `envconfig:"WEBHOOK_SIGNING_KEY" need:"unless 'WEBHOOK_SECRETS' is set" secret:"true" desc:"'whsk_' and base64 of an Ed25519 seed (32 bytes) or private key (64 bytes), for example from 'identwatch secret signing': receivers verify with its public key and need no shared secret"`
+	OutcomeKeys       string `envconfig:"OUTCOME_KEYS" need:"yes" secret:"true" desc:"base64 of 32 random bytes, for example from 'identwatch secret outcome'; comma separated while you rotate them: the first seals results, all open them"`
 
 	Listen string `envconfig:"LISTEN" default:":8080" desc:"host:port that the service listens on, and that 'identwatch health' asks"`
 

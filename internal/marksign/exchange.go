@@ -13,7 +13,7 @@ import (
 
 // maxBody is how much of an answer is read, in bytes. One with a certificate
 // and some records is under 20 KiB.
-const maxBody = 1 << 20
+const maxBody = 512 << 10
 
 // maxKept is the capacity up to which a buffer is kept for the next answer.
 const maxKept = 64 << 10

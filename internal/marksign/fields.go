@@ -45,11 +45,15 @@ func text(raw json.RawMessage) (value string, ok bool) {
 	return "", false
 }
 
+// maxCodeDigits is how long MarkSign's codes are. A longer number is something
+// else, such as a personal code, and codes are logged.
+const maxCodeDigits = 5
+
 // errorCode is the field of that name, a number or a string of one; 0 where it
 // is neither.
 func errorCode(f fields) int {
 	value, _ := text(f["error_code"])
-	if !digits(value) {
+	if !digits(value) || len(value) > maxCodeDigits {
 		return 0
 	}
 	code, err := strconv.Atoi(value)
@@ -68,15 +72,16 @@ func message(f fields) string {
 	return strings.ToValidUTF8(value, "") // the cut may have split a character
 }
 
-// newIdentity sorts the fields of an ok answer. It uses f up.
-func newIdentity(f fields) *Identity {
+// newIdentity sorts the fields of an ok answer, which f was decoded from. It
+// uses f up.
+func newIdentity(body []byte, f fields) *Identity {
 	id := &Identity{
 		Name:        f.takeText("name"),
 		Surname:     f.takeText("surname"),
 		Code:        f.takeText("code"),
 		Country:     f.takeText("country"),
-		PEPs:        f.take("peps_data"),
-		Sanctions:   f.take("sanctions_data"),
+		PEPs:        f.takeCheck(body, "peps_data"),
+		Sanctions:   f.takeCheck(body, "sanctions_data"),
 		Certificate: f.take("certificate"),
 	}
 	f.take("token")
@@ -89,6 +94,37 @@ func (f fields) take(name string) json.RawMessage {
 	raw := f[name]
 	delete(f, name)
 	return raw
+}
+
+// takeCheck removes the field of a check. One that came more than once
+// contradicts itself: it becomes a list with a list around each value, which is
+// no list of records, so that it is not clear, and nothing of it is dropped.
+func (f fields) takeCheck(body []byte, name string) json.RawMessage {
+	raw := f.take(name)
+	values := valuesOf(body, name)
+	if len(values) < 2 {
+		return raw
+	}
+	return slices.Concat([]byte("[["), bytes.Join(values, []byte("],[")), []byte("]]"))
+}
+
+// valuesOf are all values that an object has under a name.
+func valuesOf(body []byte, name string) (values [][]byte) {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if opening, err := dec.Token(); err != nil || opening != json.Delim('{') {
+		return nil
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		var value json.RawMessage
+		if err != nil || dec.Decode(&value) != nil {
+			return values
+		}
+		if key == name {
+			values = append(values, value)
+		}
+	}
+	return values
 }
 
 // takeText removes a field if it can be read as text.

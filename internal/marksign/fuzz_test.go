@@ -1,17 +1,32 @@
 package marksign
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"github.com/identwatch/identwatch/webhook"
 )
 
+// FuzzParseStatus: whatever MarkSign answers, only what says of whom and for
+// which session it speaks identifies anybody, and only a fixed vocabulary shows.
 func FuzzParseStatus(f *testing.F) {
 	for _, body := range []string{
 		``, `null`, `[]`, `{}`, `{"status":"waiting"}`, `{"status":7}`, documentedOK, errorBody(40020), errorBody(-1),
 		okBody(`"peps_data":{},"x":[[[[]]]]`), okBody(`"code":7,"name":{}`), "{\"status\":\"error\",\"message\":\"\xff\"}",
+		okBody(`"peps_data":[{"id":1}],"peps_data":[]`), okBody(`"sanctions_data":[],"sanctions_data":{"id":1}`),
+		okBody(`"PEPS_DATA":[{}],"peps_data":[ ],"x":1e999,"y":12345678901234567890`), okBody(`"peps\u005fdata":[1],"peps_data":[]`),
 		`{"status":"ok","status":"error","error_code":"40020"}`, `{"status":"ok"`, `<html>`, strings.Repeat("[", 20_000),
+		`{"status":"error","error_code":99999999999999999999}`, `{"status":"error","error_code":"4e4","message":["MARKED"]}`,
 	} {
 		f.Add(200, []byte(body))
 		f.Add(403, []byte(body))
@@ -19,22 +34,126 @@ func FuzzParseStatus(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		r := reply{status: status, body: body}
 		got := statusAnswer(r, testToken)
-		if !utf8.ValidString(got.Message) || len(got.Message) > maxMessage {
-			t.Errorf("message %q", got.Message)
+		checkAnswer(t, got, body)
+		removed := removeAnswer(r)
+		if !knownDetail(removed.Detail) {
+			t.Errorf("the removal's detail is %q", removed.Detail)
 		}
-		if (got.Verdict == Identified) != (got.Identity != nil) {
-			t.Fatalf("%v with identity %t", got, got.Identity != nil)
-		}
-		if strings.Contains(string(body), "<") && strings.Contains(got.String(), "<") {
-			t.Errorf("the body shows in %v", got)
-		}
-		if id := got.Identity; id != nil {
-			checkIdentity(t, id, body)
-		}
-		if removed := removeAnswer(r); removed.Verdict == Removed && !json.Valid(body) {
-			t.Errorf("removed by %q", body)
+		if said := lastStatus(body); (removed.Verdict == Removed) != (said == "ok") || removed.Verdict == RemoveRefused && said != "error" {
+			t.Errorf("removal %v by %q", removed.Verdict, body)
 		}
 	})
+}
+
+// FuzzExchange: the same through the whole client, for any headers and where the
+// answer is cut.
+func FuzzExchange(f *testing.F) {
+	f.Add(200, "application/json", "", "", []byte(documentedOK), 10_000)
+	f.Add(200, "text/html", "gzip", "120", []byte(documentedOK), 10_000)
+	f.Add(429, "", "identity", "Sat, 21 Nov 2026 12:00:30 GMT", []byte(``), 0)
+	f.Add(200, "application/json", "", "-1", []byte(documentedOK), 300)
+	f.Add(301, "\x00", "br", "1e9", []byte(errorBody(40020)), 5)
+	f.Fuzz(func(t *testing.T, status int, contentType, encoding, pause string, body []byte, length int) {
+		cut := length >= 0 && length < len(body)
+		rt := func(req *http.Request) (*http.Response, error) {
+			header := http.Header{"Content-Type": {contentType}, "Content-Encoding": {encoding}, "Retry-After": {pause}}
+			var content io.Reader = bytes.NewReader(body)
+			if cut {
+				content = io.MultiReader(bytes.NewReader(body[:length]), broken{})
+			}
+			return &http.Response{StatusCode: status, Header: header, Request: req, Body: io.NopCloser(content)}, nil
+		}
+		got := statusOf(t, rt)
+		checkAnswer(t, got, body)
+		readable := !cut && len(body) <= maxBody && (encoding == "" || encoding == "identity")
+		if !readable && (got.Verdict != Temporary || got.Code != 0 || got.Message != "") {
+			t.Errorf("%v by an answer that cannot be read", got)
+		}
+		removed := removeOf(t, rt)
+		if !readable && removed.Verdict != RemoveTemporary || !knownDetail(removed.Detail) {
+			t.Errorf("removal %v, %q", removed.Verdict, removed.Detail)
+		}
+		for _, after := range []time.Duration{got.RetryAfter, removed.RetryAfter} {
+			if after < 0 || after > maxRetryAfter {
+				t.Errorf("a pause of %v", after)
+			}
+		}
+	})
+}
+
+// broken is the rest of an answer that never comes.
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func checkAnswer(t *testing.T, got Answer, body []byte) {
+	t.Helper()
+	if !utf8.ValidString(got.Message) || len(got.Message) > maxMessage {
+		t.Errorf("message %q", got.Message)
+	}
+	if (got.Verdict == Identified) != (got.Identity != nil) {
+		t.Fatalf("%v with identity %t", got, got.Identity != nil)
+	}
+	if !knownDetail(got.Detail) || !knownReason(got.Reason) {
+		t.Errorf("reason %q, detail %q", got.Reason, got.Detail)
+	}
+	final := []Verdict{Identified, Refused, Expired, Failed, NotFound, CertificateTimeout}
+	if slices.Contains(final, got.Verdict) && lastStatus(body) == "" {
+		t.Errorf("%v by what says no status: %q", got, body)
+	}
+	if id := got.Identity; id != nil {
+		checkIdentity(t, id, body)
+	}
+}
+
+var otherDetails = regexp.MustCompile(`^(HTTP -?\d+( without a JSON answer| without a status| redirect, not followed)|` +
+	`ok (without a token|for another token|without a code|that is not UTF-8)|unknown status|canceled|` +
+	`unknown error code|error without a usable code|removal refused|answer cut short|answer over 1 MiB|compressed answer|)$`)
+
+// knownDetail is all that a log may hold of an answer.
+func knownDetail(detail string) bool {
+	documented := func(m meaning) bool { return m.detail == detail }
+	return otherDetails.MatchString(detail) || slices.ContainsFunc(slices.Collect(maps.Values(meanings)), documented)
+}
+
+func knownReason(reason string) bool {
+	documented := func(m meaning) bool { return m.reason == reason }
+	return slices.Contains([]string{"", "canceled", "unknown_error", reasonUnavailable, "access_rejected"}, reason) ||
+		slices.ContainsFunc(slices.Collect(maps.Values(meanings)), documented)
+}
+
+// lastStatus is the status as another reader of JSON than ours finds it.
+func lastStatus(body []byte) string {
+	status := ""
+	for _, value := range every(body, "status") {
+		if err := json.Unmarshal(value, &status); err != nil {
+			status = ""
+		}
+	}
+	return status
+}
+
+// every returns all values that an object has under a name, in order; none where
+// the body is no object.
+func every(body []byte, name string) (values []json.RawMessage) {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if first, err := dec.Token(); err != nil || first != json.Delim('{') || !json.Valid(body) {
+		return nil
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil
+		}
+		if key == name {
+			values = append(values, value)
+		}
+	}
+	return values
 }
 
 func checkIdentity(t *testing.T, id *Identity, body []byte) {
@@ -43,12 +162,56 @@ func checkIdentity(t *testing.T, id *Identity, body []byte) {
 	if err := json.Unmarshal(body, &sent); err != nil {
 		t.Fatalf("identified by what is no object: %v", err)
 	}
-	if id.Code == "" || string(sent["token"]) == "" || string(sent["status"]) == "" {
+	var token string
+	if err := json.Unmarshal(sent["token"], &token); err != nil || token != testToken || lastStatus(body) != "ok" || strings.TrimSpace(id.Code) == "" {
 		t.Errorf("identified by %q", body)
 	}
+	checkClearance(t, "peps_data", id.PEPs, body)
+	checkClearance(t, "sanctions_data", id.Sanctions, body)
 	for _, raw := range []json.RawMessage{id.PEPs, id.Sanctions, id.Certificate, id.Upstream} {
 		if raw != nil && !json.Valid(raw) {
 			t.Errorf("%q is no JSON", raw)
+		}
+	}
+	checkNothingDropped(t, id, sent)
+}
+
+// checkClearance: a check is clear only where every word on it says so.
+func checkClearance(t *testing.T, name string, read json.RawMessage, body []byte) {
+	t.Helper()
+	if webhook.NewCheck(read, true).Result != webhook.Clear {
+		return
+	}
+	said := every(body, name)
+	for _, value := range said {
+		if bare := string(bytes.Join(bytes.Fields(value), nil)); bare != "[]" && bare != "{}" {
+			t.Errorf("clear by %s, which is %s too", said, bare)
+		}
+	}
+	if len(said) == 0 {
+		t.Error("clear by nothing")
+	}
+}
+
+// checkNothingDropped: what the identity does not name is in Upstream, as it came.
+func checkNothingDropped(t *testing.T, id *Identity, sent map[string]json.RawMessage) {
+	t.Helper()
+	var rest map[string]json.RawMessage
+	if id.Upstream != nil {
+		if err := json.Unmarshal(id.Upstream, &rest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, value := range sent {
+		var said string
+		isText := errors.Join(json.Unmarshal(value, &said)) == nil
+		texts := map[string]string{"name": id.Name, "surname": id.Surname, "code": id.Code, "country": id.Country}
+		switch text, named := texts[name]; {
+		case named && isText && text != said:
+			t.Errorf("%s is %q, sent %s", name, text, value)
+		case named || slices.Contains([]string{"token", "peps_data", "sanctions_data", "certificate"}, name):
+		case !bytes.Equal(rest[name], value):
+			t.Errorf("%q is %q, sent %q", name, rest[name], value)
 		}
 	}
 }

@@ -90,3 +90,20 @@ func TestStatus_NumbersWhereTextBelongs(t *testing.T) {
 		t.Errorf("got upstream %s, want %s", id.Upstream, want)
 	}
 }
+
+// A check that came twice with different words must never be told as clear, and
+// what it said must not be lost.
+func TestIdentity_OfACheckThatCameTwiceIsNotClear(t *testing.T) {
+	t.Parallel()
+	for more, want := range map[string]string{
+		`"peps_data":[{"id":1}],"peps_data":[]`:      `[[[{"id":1}]],[[]]]`,
+		`"peps_data":[],"peps_data":[{"id":1}]`:      `[[[]],[[{"id":1}]]]`,
+		`"peps\u005fdata":{"id":1},"peps_data":null`: `[[{"id":1}],[null]]`,
+		`"peps_data":[{"id":1}]`:                     `[{"id":1}]`,
+	} {
+		id := statusOf(t, respond(200, okBody(more))).Identity
+		if id == nil || string(id.PEPs) != want {
+			t.Errorf("%s: got %s", more, id.PEPs)
+		}
+	}
+}

@@ -2,6 +2,8 @@ package marksign
 
 import (
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -45,8 +47,17 @@ func FuzzRetryAfter(f *testing.F) {
 	}
 	f.Add(someNoon.Add(time.Minute).Format(http.TimeFormat))
 	f.Fuzz(func(t *testing.T, value string) {
-		if got := retryAfter(value, someNoon); got < 0 || got > time.Hour {
-			t.Errorf("%q: got %v", value, got)
+		want := time.Duration(0)
+		if seconds := strings.TrimSpace(value); seconds != "" && strings.Trim(seconds, "0123456789") == "" {
+			want = time.Hour
+			if n, err := strconv.Atoi(seconds); err == nil && n < 3600 {
+				want = time.Duration(n) * time.Second
+			}
+		} else if at, err := http.ParseTime(seconds); err == nil && at.After(someNoon) {
+			want = min(at.Sub(someNoon), time.Hour)
+		}
+		if got := retryAfter(value, someNoon); got != want {
+			t.Errorf("%q: got %v, want %v", value, got, want)
 		}
 	})
 }

@@ -67,7 +67,7 @@ func judgeOK(body []byte, f fields, token string) Answer {
 	case !utf8.Valid(body):
 		return temporary("ok that is not UTF-8") // a name would come out mangled
 	}
-	return Answer{Verdict: Identified, Identity: newIdentity(f)}
+	return Answer{Verdict: Identified, Identity: newIdentity(body, f)}
 }
 
 // judgeError goes by the code; the message can be localised, so it is only

@@ -68,6 +68,12 @@ func TestStatus_WithoutACodeToGoBy(t *testing.T) {
 			t.Errorf("error_code %s: got %v", code, got)
 		}
 	}
+	for _, number := range []string{"39901019876", `"39901019876"`, "400200", "040020"} { // codes have five digits, people's have more
+		got := statusOf(t, respond(200, `{"status":"error","error_code":`+number+`}`))
+		if got.Code != 0 || got.Verdict != Temporary {
+			t.Errorf("error_code %s: got %v", number, got)
+		}
+	}
 	got := statusOf(t, respond(200, `{"status":"error","error_code":"40020"}`))
 	if got.Verdict != Refused || got.Code != 40020 {
 		t.Errorf("a code in a string: got %v", got)
