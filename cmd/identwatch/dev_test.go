@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -49,5 +50,23 @@ func TestDev_InterruptedBeforeTheEndIsAFailure(t *testing.T) {
 	p.stdout.match(t, `#2 +started`)
 	if code := p.stop(t); code != exitFailed || !strings.Contains(p.stderr.String(), "session 2 (") {
 		t.Errorf("exit %d", code)
+	}
+}
+
+// dev prints events on purpose; the worker's log that goes with it may not.
+func TestDev_KeepsPersonsOutOfTheLog(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := exec(t, "", "dev", "--sessions", "12", "--exit", "--log-level", "debug")
+	if code != exitDone || !strings.Contains(stderr, "level=DEBUG") || !strings.Contains(stderr, "session finished") {
+		t.Errorf("exit %d, stderr\n%s", code, clip(stderr))
+	}
+	shown := regexp.MustCompile(`"(?:name|surname|code|full_name)": "([^"]{4,})"`).FindAllStringSubmatch(stdout, -1)
+	if len(shown) < 10 {
+		t.Fatalf("standard output shows %d texts of persons alone", len(shown))
+	}
+	for _, text := range shown {
+		if strings.Contains(strings.ToUpper(stderr), strings.ToUpper(text[1])) {
+			t.Errorf("the log shows %q", text[1])
+		}
 	}
 }

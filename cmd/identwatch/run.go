@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"strings"
 
 	"github.com/redis/go-redis/v9/logging"
@@ -34,6 +35,8 @@ func (e usageError) Unwrap() error { return e.error }
 // command stops gracefully.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	logging.Disable() // go-redis would write to the process's stderr; what it returns is reported
+	// net/http quotes there what a server sent after its answer, which may be an event.
+	log.SetOutput(io.Discard)
 	root := newRoot() //nolint:contextcheck // cobra hands ctx to the command that it runs
 	running := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { running = true }

@@ -9,7 +9,7 @@ import (
 
 func TestRun_EachCommandHasHelpWithExamples(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"serve", "enqueue", "health", "dev", "simulate", "receive", "version"} {
+	for _, command := range []string{"serve", "enqueue", "health", "dev", "simulate", "receive", "secret", "version"} {
 		code, stdout, stderr := exec(t, "", command, "--help")
 		if code != exitDone || stderr != "" || !strings.Contains(stdout, "Examples:\n") || !strings.Contains(stdout, "identwatch "+command) {
 			t.Errorf("%s: exit %d, stderr %q, help\n%s", command, code, stderr, stdout)
@@ -57,6 +57,12 @@ func TestRun_WrongUsageIsExit2AndNoDump(t *testing.T) {
 		{"enqueue", "--started-at", "1999-01-01T00:00:00Z", "T"},
 		{"enqueue", "--retention", "1m", "T"},
 		{"enqueue", "--retention", "0", "T"},
+		{"secret", "passport"},
+		{"secret", "webhook", "webhook"},
+		{"secret", "all", "webhook"},
+		{"secret", "--bare"},
+		{"secret", "--bare", "all"},
+		{"secret", "--bare", "webhook", "outcome"},
 		{"dev", "--sessions", "-1"},
 		{"dev", "--sessions", "1001"},
 		{"dev", "--log-level", "loud"},

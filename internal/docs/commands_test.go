@@ -43,7 +43,7 @@ func TestCommands_Exist(t *testing.T) {
 			}
 		}
 	}
-	for _, command := range []string{"dev", "serve", "enqueue", "health", "simulate"} {
+	for _, command := range []string{"dev", "serve", "enqueue", "health", "simulate", "secret"} {
 		if help[command] == "" {
 			t.Errorf("README.md does not show identwatch %s", command)
 		}
@@ -120,13 +120,16 @@ func TestEnqueueCommands_HaveTheSessionsFollowed(t *testing.T) {
 
 // TestDeploy_MakesAnEnvironmentThatServes runs what makes .env, and loads it.
 func TestDeploy_MakesAnEnvironmentThatServes(t *testing.T) {
-	onPath(t, "openssl")
 	block, _, found := strings.Cut(script(t, "cat > .env"), "docker compose up")
 	if !found {
 		t.Fatal("the block does not start Compose")
 	}
+	const inContainer = "docker compose build\ndocker compose run --rm --no-deps -T identwatch"
+	if !strings.Contains(block, inContainer) {
+		t.Fatal("the block does not make secrets in the container")
+	}
 	dir := t.TempDir()
-	shell(t, dir, block)
+	shell(t, dir, strings.ReplaceAll(block, inContainer, "identwatch"))
 	file := filepath.Join(dir, ".env")
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v, error %v", info.Mode(), err)
@@ -154,7 +157,6 @@ func TestDeploy_MakesAnEnvironmentThatServes(t *testing.T) {
 func TestTryIt_StoresFiveEvents(t *testing.T) {
 	t.Parallel()
 	onPath(t, "node")
-	onPath(t, "openssl")
 	url, _ := aRedis(t)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "receiver.mjs"), []byte(program(t, "js", "receiver.mjs")), 0o600); err != nil {

@@ -5,9 +5,11 @@ package httpd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 )
 
@@ -42,7 +44,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	}
 	s := &Server{
 		http: &http.Server{
-			Handler:           opts.Handler,
+			Handler:           guarded(opts.Handler, log),
 			ReadHeaderTimeout: 5 * time.Second,
 			ReadTimeout:       15 * time.Second,
 			WriteTimeout:      opts.WriteTimeout,
@@ -55,6 +57,24 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	}
 	go s.serve()
 	return s, nil
+}
+
+// guarded keeps the text of a panic out of the log, where net/http would write
+// it: it may be personal. The client gets no answer, as from net/http.
+func guarded(h http.Handler, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			cause := recover()
+			if cause == nil {
+				return
+			}
+			if cause != http.ErrAbortHandler { //nolint:errorlint // the very value, as net/http tells it
+				log.Error("a defect in identwatch", "panic", fmt.Sprintf("%T", cause), "stack", string(debug.Stack()))
+			}
+			panic(http.ErrAbortHandler)
+		}()
+		h.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) serve() {

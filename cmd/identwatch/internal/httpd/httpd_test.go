@@ -1,8 +1,13 @@
 package httpd
 
 import (
+	"bytes"
+	"errors"
+	"log/slog"
 	"net"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -63,6 +68,40 @@ func TestServer_CutsOffWhatDoesNotFinish(t *testing.T) {
 		t.Error("the request that never ends was answered")
 	}
 }
+
+func TestServer_KeepsTheTextOfAPanicOutOfTheLog(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var said bytes.Buffer
+	write := writer(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return said.Write(p)
+	})
+	s, err := Start(t.Context(), Options{
+		Addr: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(write, nil)),
+		Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(errors.New("of MARKED")) }),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, err := http.Get(s.URL()); err == nil {
+		res.Body.Close()
+		t.Errorf("a request whose handler panicked got %s", res.Status)
+	}
+	s.Stop(t.Context(), time.Second)
+	mu.Lock()
+	defer mu.Unlock()
+	for text, want := range map[string]bool{"MARKED": false, "a defect in identwatch": true, "*errors.errorString": true, "httpd_test.go": true} {
+		if strings.Contains(said.String(), text) != want {
+			t.Errorf("the log has %q: %t\n%s", text, !want, said.String())
+		}
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 func TestServer_SaysWhyItEndedByItself(t *testing.T) {
 	t.Parallel()
