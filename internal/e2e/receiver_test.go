@@ -21,6 +21,7 @@ type post struct {
 	// while the post is under way.
 	ended  time.Time
 	status int // of the answer; 0 where the sender was gone before
+	cut    bool
 }
 
 func (p *post) acknowledged() bool { return p.status >= 200 && p.status <= 299 }
@@ -31,6 +32,11 @@ type answer struct {
 	after  time.Duration
 	header http.Header
 	body   []byte
+	// deaf answers although the sender is gone: what was said counts.
+	deaf bool
+	// cut breaks the connection off instead of letting the answer out: the request
+	// was read, and what would have been said counts.
+	cut bool
 }
 
 // receiver is the application's end of the callback. It verifies every request.
@@ -99,17 +105,24 @@ func (r *receiver) reply(w http.ResponseWriter, req *http.Request, p *post, a an
 	if a.after > 0 {
 		timer := time.NewTimer(a.after)
 		defer timer.Stop()
+		gone := req.Context().Done()
+		if a.deaf {
+			gone = nil
+		}
 		select {
 		case <-timer.C:
-		case <-req.Context().Done():
+		case <-gone:
 			a.status = 0
 		}
 	}
 	r.mu.Lock()
-	p.ended, p.status = time.Now(), a.status
+	p.ended, p.status, p.cut = time.Now(), a.status, a.cut
 	r.mu.Unlock()
 	if a.status == 0 {
 		return
+	}
+	if a.cut {
+		panic(http.ErrAbortHandler)
 	}
 	for name, values := range a.header {
 		w.Header()[name] = values
@@ -136,13 +149,14 @@ func (r *receiver) posts() int {
 	return len(r.order)
 }
 
-// underWay counts the posts of a process that are not answered yet.
+// underWay counts the posts of a process, or of all where by is "", that are not
+// answered yet.
 func (r *receiver) underWay(by string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := 0
 	for _, p := range r.order {
-		if p.by == by && p.ended.IsZero() {
+		if (by == "" || p.by == by) && p.ended.IsZero() {
 			n++
 		}
 	}

@@ -15,23 +15,40 @@ import (
 func (w *world) killRedis() (restart func()) {
 	w.t.Helper()
 	w.redis.Kill()
-	addr, err := net.ResolveTCPAddr("tcp4", w.redis.Addr)
+	free := keepPort(w.t, w.redis.Addr)
+	return func() {
+		w.t.Helper()
+		free()
+		w.redis.Restart()
+	}
+}
+
+// keepPort refuses a port to those who connect, and to all who look for a free
+// one, until the function that it returns is called.
+func keepPort(t *testing.T, address string) (free func()) {
+	t.Helper()
+	free, err := holdPort(address)
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatalf("keeping the port %s: %v", address, err)
+	}
+	return free
+}
+
+func holdPort(address string) (free func(), err error) {
+	addr, err := net.ResolveTCPAddr("tcp4", address)
+	if err != nil {
+		return nil, err
 	}
 	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
-		w.t.Fatal(err)
+		return nil, err
 	}
 	_ = syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
 	if err := syscall.Bind(socket, &syscall.SockaddrInet4{Port: addr.Port, Addr: [4]byte(addr.IP.To4())}); err != nil {
-		w.t.Fatalf("keeping the port of Redis: %v", err)
-	}
-	return func() {
-		w.t.Helper()
 		_ = syscall.Close(socket)
-		w.redis.Restart()
+		return nil, err
 	}
+	return func() { _ = syscall.Close(socket) }, nil
 }
 
 func TestServe_RedisRestart(t *testing.T) {

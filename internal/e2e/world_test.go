@@ -48,9 +48,16 @@ type world struct {
 func newWorld(t *testing.T, redisArgs ...string) *world {
 	t.Helper()
 	server := redistest.Start(t, redisArgs...)
+	return newWorldOn(t, server, server.Client())
+}
+
+// newWorldOn is newWorld on a Redis that runs already. The client may reach more
+// than the one server.
+func newWorldOn(t *testing.T, server *redistest.Server, rdb *redis.Client) *world {
+	t.Helper()
 	secret, key := webhook.NewSecret(), webhook.NewSigningKey()
 	w := &world{
-		t: t, ctx: context.Background(), redis: server, rdb: server.Client(), calls: newCalls(),
+		t: t, ctx: context.Background(), redis: server, rdb: rdb, calls: newCalls(),
 		secrets: secrets{
 			accessToken: "access-token-" + rand.Text(), webhook: secret.Encode(), signing: key.Encode(),
 			outcome: base64.StdEncoding.EncodeToString([]byte(rand.Text() + rand.Text())[:32]),
