@@ -108,7 +108,7 @@ func (w *Worker) ensureDelivery(ctx context.Context, job tasks.Followed, after t
 }
 
 func (w *Worker) ensureRemoval(ctx context.Context, job tasks.Followed, after time.Duration) error {
-	task, err := tasks.NewRemoveTask(job, 2*removeTimeout)
+	task, err := tasks.NewRemoveTask(job, 2*w.removeTimeout())
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	removeTimeout = 10 * time.Second
+	maxRemoveTimeout = 10 * time.Second
 	// removeRefusals is how often MarkSign's error body is not taken for an
 	// answer: once, and three times more.
 	removeRefusals = 4
@@ -23,6 +23,12 @@ const (
 	// replicaPatience is for how long a note is waited for to be on a replica.
 	replicaPatience = time.Second
 )
+
+// removeTimeout bounds one DELETE, so that a stop need not cut it off: what became
+// of it would not be known.
+func (w *Worker) removeTimeout() time.Duration {
+	return min(maxRemoveTimeout, w.opts.ShutdownTimeout-claimMargin)
+}
 
 // removal is what came of one try to remove a session at MarkSign.
 type removal struct {
@@ -46,7 +52,7 @@ func (w *Worker) tryRemoval(ctx context.Context, job tasks.Followed) (removal, e
 	if err != nil || !allowed {
 		return removal{record: record}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, w.removeTimeout())
 	defer cancel()
 	answer := w.upstream.Remove(ctx, marksign.Session{Token: job.Token, Method: marksign.Method(job.Method), Locale: job.Locale})
 	return removal{true, record, answer}, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9/logging"
+	"github.com/rs/zerolog"
 )
 
 // binary is the identwatch command, built once, as it is shipped: without the
@@ -22,7 +23,8 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	logging.Disable() // go-redis would write of every Redis that a test kills
+	logging.Disable()                        // go-redis would write of every Redis that a test kills
+	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy's toxics write to its global logger
 	dir, err := os.MkdirTemp("", "identwatch-e2e")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -12,11 +13,14 @@ import (
 
 // post is one request that reached the receiver.
 type post struct {
-	by    string // the process
-	id    string
-	typ   webhook.Type
-	body  [sha256.Size]byte
-	begun time.Time
+	by   string // the process
+	id   string
+	typ  webhook.Type
+	body [sha256.Size]byte
+	// signed is when it was sent, by the sender's clock, in whole seconds; begun
+	// is when it arrived.
+	signed time.Time
+	begun  time.Time
 	// ended is just before the answer went out, or when the sender was gone; zero
 	// while the post is under way.
 	ended  time.Time
@@ -74,10 +78,15 @@ func (r *receiver) front(by string) http.Handler {
 			return
 		}
 		p := &post{
-			by: by, id: req.Header.Get(webhook.HeaderID), typ: event.Type, body: sha256.Sum256(body), begun: begun,
+			by: by, id: req.Header.Get(webhook.HeaderID), typ: event.Type, body: sha256.Sum256(body), signed: signedAt(req.Header), begun: begun,
 		}
 		r.reply(w, req, p, r.arrive(p, event, body))
 	})
+}
+
+func signedAt(h http.Header) time.Time {
+	seconds, _ := strconv.ParseInt(h.Get(webhook.HeaderTimestamp), 10, 64)
+	return time.Unix(seconds, 0)
 }
 
 func (r *receiver) refuse(w http.ResponseWriter, err error) {

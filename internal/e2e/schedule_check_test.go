@@ -160,8 +160,10 @@ func (a account) oneStory(c *chronicle) []finding {
 			continue
 		}
 		switch {
-		case c.lost(a.admission.token, before.begun.Add(-scheduleClaim), p.begun) == nil:
+		case c.lost(a.admission.token, c.sentAfter(before, p).Add(-scheduleClaim), p.begun) == nil:
 			all = append(all, broken("posts with different bodies, though Redis lost nothing"))
+		case gist(a.events[i-1]) != gist(a.events[i]) && a.forgotten && a.tellsNotFound(i-1, i):
+			all = append(all, finding{"another story", "Redis lost the outcome, and MarkSign the session"})
 		case gist(a.events[i-1]) != gist(a.events[i]):
 			all = append(all, broken("posts that tell different stories: %s, %s", gist(a.events[i-1]), gist(a.events[i])))
 		default:
@@ -169,6 +171,15 @@ func (a account) oneStory(c *chronicle) []finding {
 		}
 	}
 	return all
+}
+
+// tellsNotFound reports whether one of two events says that MarkSign does not
+// know the session.
+func (a account) tellsNotFound(events ...int) bool {
+	return slices.ContainsFunc(events, func(i int) bool {
+		e := a.events[i].Data.Error
+		return e != nil && e.Reason == "not_found"
+	})
 }
 
 // gist is what an event says, but for its time.

@@ -7,6 +7,31 @@ import (
 	"time"
 )
 
+// clockApart is the most that a worker's clock is wrong.
+const clockApart = 3 * time.Second
+
+// heldBack reports whether a post may have been sent long before it arrived,
+// because the sender's way to the receiver was in trouble: a proxy holds what a
+// sender that gave up, or is dead, has sent.
+func (c *chronicle) heldBack(p post) bool {
+	return p.begun.Sub(p.signed) > time.Second && c.find(receiverWay, p.by, p.signed.Add(-clockApart), p.begun) != nil
+}
+
+// sentAfter is a time before which none of the posts was sent.
+func (c *chronicle) sentAfter(posts ...post) time.Time {
+	var earliest time.Time
+	for i, p := range posts {
+		sent := p.begun
+		if c.heldBack(p) {
+			sent = p.signed.Add(-clockApart)
+		}
+		if i == 0 || sent.Before(earliest) {
+			earliest = sent
+		}
+	}
+	return earliest
+}
+
 // overlaps: no two posts are under way at once. A sender gives up when its
 // DELIVERY_TIMEOUT is over, whatever the receiver still does.
 func (a account) overlaps(c *chronicle) []finding {
@@ -27,6 +52,8 @@ func (a account) overlaps(c *chronicle) []finding {
 				all = append(all, finding{what, "the sender was suspended"})
 			case c.lost(a.admission.token, from, q.begun) != nil:
 				all = append(all, finding{what, "Redis lost the claim"})
+			case c.heldBack(p), c.heldBack(q):
+				all = append(all, finding{what, "one was held back on its way"})
 			default:
 				all = append(all, broken("posts overlap: by %s from %s, and by %s at %s", p.by, p.begun.Format(clock), q.by, q.begun.Format(clock)))
 			}
@@ -43,7 +70,11 @@ func (a account) duplicates(c *chronicle) []finding {
 		if !p.acknowledged() {
 			continue
 		}
-		if why := a.unheard(c, p, a.posts[i+1].begun); why != "" {
+		why := a.unheard(c, p, a.posts[i+1].begun)
+		if why == "" && c.heldBack(a.posts[i+1]) {
+			why = "a post was held back on its way"
+		}
+		if why != "" {
 			all = append(all, finding{"a duplicate", why})
 		} else {
 			all = append(all, broken("posted again at %s though %s had its 2xx at %s, and nothing explains it",

@@ -190,8 +190,8 @@ func (s *stage) slowRedis(f planned, dice *rand.Rand) {
 	s.count("Redis slow")
 	in := s.note(redisRefused, "")
 	how := dice.IntN(3)
-	if s.cluster != nil && how == 0 {
-		how = 1 // a primary that answers nobody is failed over, which is another fault
+	if s.cluster != nil {
+		how = 2 // a primary that answers no Sentinel, or takes no PUBLISH of it, is failed over, which is another fault
 	}
 	switch how {
 	case 0:
