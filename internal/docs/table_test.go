@@ -12,7 +12,7 @@ import (
 // situations are what a backend engineer will ask about; each must have a row.
 var situations = []string{
 	"has not confirmed yet", "refuses", "expires", "does not know the token", "MarkSign is down", "rejects the access token",
-	"callback fails", "callback is slow", "callback is gone", "SIGTERM", "kill -9", "Redis is down", "pauses the queue", "enqueued twice",
+	"callback fails", "callback is slow", "callback is gone", "host keeps failing", "outcome key is lost", "SIGTERM", "kill -9", "Redis is down", "pauses the queue", "enqueued twice",
 }
 
 func TestWhatHappensWhen_HasARowForEachSituation(t *testing.T) {
@@ -33,7 +33,6 @@ func TestWhatHappensWhen_HasARowForEachSituation(t *testing.T) {
 
 func TestWhatHappensWhen_EachRowIsShownByATest(t *testing.T) {
 	t.Parallel()
-	tests := testsOfTheRepository(t)
 	for _, row := range whatHappensWhen(t) {
 		names := testName.FindAllString(row[2], -1)
 		if len(names) == 0 {
@@ -43,9 +42,43 @@ func TestWhatHappensWhen_EachRowIsShownByATest(t *testing.T) {
 			t.Errorf("%s: %q is no name of a test", row[0], left)
 		}
 	}
-	for _, name := range testName.FindAllString(prose(t), -1) {
-		if !tests[name] {
-			t.Errorf("README.md names %s, and there is no such test", name)
+}
+
+// Every page names tests that there are.
+func TestPages_NameTestsThatThereAre(t *testing.T) {
+	t.Parallel()
+	tests := testsOfTheRepository(t)
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages in docs: %v", err)
+	}
+	for _, page := range append(pages, filepath.Join(root, "README.md")) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range testName.FindAllString(string(text), -1) {
+			if !tests[name] {
+				t.Errorf("%s names %s, and there is no such test", filepath.Base(page), name)
+			}
+		}
+	}
+}
+
+// The page on reliability tells of each promise by a test.
+func TestReliability_ShowsEveryPromise(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "docs", "reliability.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	promises := regexp.MustCompile(`(?m)^## \d\. `).Split(string(text), -1)[1:]
+	if len(promises) != 6 {
+		t.Fatalf("%d promises, want 6", len(promises))
+	}
+	for _, promise := range promises {
+		if !testName.MatchString(promise) {
+			t.Errorf("no test shows the promise %.30s", promise)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/http"
 	"os/exec"
@@ -15,13 +16,15 @@ import (
 	"github.com/identwatch/identwatch/tasks"
 )
 
+var deadDeliveries = flag.Int("dead-deliveries", 12_000, "how many deliveries TestServe_TwelveThousandToADeadReceiver lets fail")
+
 // TestServe_TwelveThousandToADeadReceiver lets 12,000 deliveries to one host end
 // with their window, more than asynq's archive holds. The others must not notice,
 // and afterwards `identwatch redeliver --all` delivers every one of them once.
 func TestServe_TwelveThousandToADeadReceiver(t *testing.T) {
 	heavy(t)
 	w := newWorld(t)
-	const n = 12_000
+	n := *deadDeliveries
 	var back atomic.Bool
 	healthy := listen(t, w.receiver.front("A"))
 	recovering := w.receiver.front("A")
