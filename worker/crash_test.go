@@ -57,7 +57,7 @@ func (s *steps) pass(name string, do func() error) error {
 // RoundTrip is the way to MarkSign.
 func (s *steps) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	err = s.pass(r.Method, func() (err error) {
-		resp, err = s.inner.RoundTrip(r)
+		resp, err = s.inner.RoundTrip(r) //nolint:bodyclose // the caller of RoundTrip closes it
 		return err
 	})
 	return resp, err

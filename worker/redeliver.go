@@ -176,17 +176,24 @@ func (d *Redelivery) ensureNew(ctx context.Context, job tasks.Followed) error {
 // again: whoever asked for it may have died in between.
 func (w *Worker) mendRedeliveries(ctx context.Context) {
 	ids, err := w.records.GivenUp(ctx, time.Time{})
+	for _, id := range ids {
+		if err = w.mendRedelivery(ctx, id); err != nil {
+			break
+		}
+	}
 	if err != nil {
 		w.log.Debug("looking for redeliveries failed", "error", err)
-		return
 	}
-	for _, id := range ids {
-		r, err := w.records.Read(ctx, outcome.Session{ID: id})
-		if err != nil || r.State != outcome.Redelivering {
-			continue
-		}
-		if job, err := redeliverable(r); err == nil {
-			_ = w.ensureDelivery(ctx, job, 0) // the next look tries again
-		}
+}
+
+func (w *Worker) mendRedelivery(ctx context.Context, id string) error {
+	r, err := w.records.Read(ctx, outcome.Session{ID: id})
+	if err != nil || r.State != outcome.Redelivering {
+		return err
 	}
+	job, err := redeliverable(r)
+	if err != nil {
+		return nil //nolint:nilerr // its window is over
+	}
+	return w.ensureDelivery(ctx, job, 0)
 }

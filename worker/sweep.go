@@ -21,12 +21,9 @@ func (w *Worker) startSweeping(ctx context.Context) <-chan struct{} {
 		defer close(done)
 		tick := time.NewTicker(sweepPause)
 		defer tick.Stop()
-		var mended time.Time
+		var mended mending
 		for {
-			if w.mendIsDue(mended) {
-				w.mend(ctx)
-				mended = time.Now()
-			}
+			w.mend(ctx, &mended)
 			select {
 			case <-ctx.Done():
 				return
@@ -40,12 +37,6 @@ func (w *Worker) startSweeping(ctx context.Context) <-chan struct{} {
 
 // suspectOrphans has the next sweep look for tasks that are in no list.
 func (w *Worker) suspectOrphans() { w.orphans.Store(true) }
-
-// mendIsDue is true at the start, each ten minutes, and soon after asynq was in trouble.
-func (w *Worker) mendIsDue(last time.Time) bool {
-	since := time.Since(last)
-	return since >= mendPause || since >= leastMendPause && w.orphans.Load()
-}
 
 // sweep puts active tasks of dead workers back.
 func (w *Worker) sweep(ctx context.Context) {
@@ -61,9 +52,21 @@ func (w *Worker) sweep(ctx context.Context) {
 	}
 }
 
-func (w *Worker) mend(ctx context.Context) {
-	w.mendOrphans(ctx)
-	w.mendRedeliveries(ctx)
+// mending says when it was last looked for what is to be mended.
+type mending struct{ orphans, redeliveries time.Time }
+
+// mend looks for what is lost: at the start, each ten minutes, and for orphans
+// also soon after asynq was in trouble.
+func (w *Worker) mend(ctx context.Context, last *mending) {
+	since := time.Since(last.orphans)
+	if since >= mendPause || since >= leastMendPause && w.orphans.Load() {
+		w.mendOrphans(ctx)
+		last.orphans = time.Now()
+	}
+	if time.Since(last.redeliveries) >= mendPause {
+		w.mendRedeliveries(ctx)
+		last.redeliveries = time.Now()
+	}
 }
 
 // mendOrphans makes tasks run that are in no list.
