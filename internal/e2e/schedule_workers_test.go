@@ -74,6 +74,8 @@ func (s *stage) rollWorkers(f planned, _ *rand.Rand) {
 // stopWorker demands that a worker stops in time. Where Redis hangs meanwhile it
 // may say that it could not hand everything over.
 func (s *stage) stopWorker(p *process) {
+	// Before its main begins, a process dies of SIGTERM as every program does.
+	happens(5*time.Second, func() bool { return p.said("identwatch starts", "listen") != "" })
 	begun := time.Now()
 	s.count("SIGTERMs")
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
