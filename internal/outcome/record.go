@@ -2,7 +2,6 @@ package outcome
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 )
@@ -147,7 +146,7 @@ func decode(reply any) (did bool, r Record, err error) {
 		fields[name], _ = pairs[i+1].(string)
 	}
 	if fields["v"] != strconv.Itoa(recordVersion) {
-		return false, Record{}, fmt.Errorf("%w (%.8q)", ErrRecordVersion, fields["v"])
+		return false, Record{}, ErrRecordVersion
 	}
 	r.fill(fields)
 	r.sealed = []byte(sealed)
