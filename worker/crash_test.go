@@ -1,3 +1,8 @@
+//go:build !race
+
+// The race detector makes these lives of many steps and hours too long; .ci/run
+// runs them without it.
+
 package worker
 
 import (
