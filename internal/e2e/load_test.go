@@ -116,7 +116,7 @@ func TestServe_SlowReceiverDoesNotSlowPolls(t *testing.T) {
 	}
 	// Enough slots to be done with them within the test; they are half as many to
 	// one host, so others still wait.
-	w.serve("POLL_PACE=1s", "DELIVERY_CONCURRENCY=500")
+	w.serve("POLL_PACE=1s", "DELIVERY_CONCURRENCY=500", "DELIVERY_TIMEOUT=20s") // which leaves a busy machine some room
 	early := w.begin("early", 500, confirms(time.Second, 4*time.Second))
 	pending := w.begin("pending", 500, waits())
 	all := slices.Concat(early, pending)
