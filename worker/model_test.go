@@ -23,7 +23,7 @@ import (
 // -rapid.checks=N makes it longer. A failing plan is printed, as short as it gets.
 func TestModel(t *testing.T) {
 	t.Parallel()
-	setChecks(t, 12) // each plan takes about a second
+	setChecks(t, 10) // each plan takes about a second
 	rapid.Check(t, func(t *rapid.T) {
 		plan := rapid.SliceOfN(somePlanned, 4, 14).Draw(t, "plan")
 		rapid.SyncTest(t, func(t *rapid.T) {
