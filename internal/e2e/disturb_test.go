@@ -40,6 +40,8 @@ func (p *personalWorld) plan(first *process) {
 		{second, p.hurry},
 		{second, p.hurry},
 		{second, p.hurry},
+		{second, p.hurry},
+		{second, p.hurry},
 		{second, func() { stranger.terminate() }},
 		{second, p.hurry},
 		{2 * second, p.hurry},

@@ -24,7 +24,7 @@ const (
 )
 
 func TestServe_KillNineLosesNothing(t *testing.T) {
-	t.Parallel()
+	heavy(t)
 	for name, deliveryTimeout := range map[string]time.Duration{
 		// A claim then ends before the lease does, so posts that were under way are
 		// repeated within a lease and two seconds too.
