@@ -35,7 +35,8 @@ func (p *personalWorld) plan(first *process) {
 		{second, func() { restart() }},
 		{3 * second, func() { first.terminate(); p.start("LOG_FORMAT=text") }},
 		{5 * second, p.spoilSeals},
-		{7 * second, func() { stranger = p.start("OUTCOME_KEYS=" + otherKey) }},
+		{second, p.hurry}, // while every process has the key that opens what was not spoiled
+		{6 * second, func() { stranger = p.start("OUTCOME_KEYS=" + otherKey) }},
 		{second, p.hurry},
 		{second, p.hurry},
 		{second, p.hurry},
