@@ -109,8 +109,8 @@ func benchWorker(b *testing.B, rdb *redis.Client, url string, pace Pace) *Worker
 		b.Fatal(err)
 	}
 	w, err := New(Options{
-		Redis: rdb, OutcomeKeys: [][]byte{make([]byte, 32)}, Sender: sender, Logger: slog.New(slog.DiscardHandler),
-		MarkSign: MarkSign{BaseURL: url, AccessToken: accessToken}, PollWorkers: benchWorkers,
+		Redis: rdb, OutcomeKeys: [][]byte{make([]byte, 32)}, Logger: slog.New(slog.DiscardHandler),
+		Accounts: []Account{{MarkSign: MarkSign{BaseURL: url, AccessToken: accessToken}, Sender: sender}}, PollWorkers: benchWorkers,
 		Pace: pace, SessionTimeout: time.Hour,
 	})
 	if err != nil {

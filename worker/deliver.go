@@ -18,6 +18,7 @@ type delivery struct {
 	*Worker
 	task     *asynq.Task
 	job      tasks.Followed
+	account  *account
 	host     string // of the callback
 	claimant string
 }
@@ -29,10 +30,11 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return errPayload(err)
 	}
-	if job.Account != tasks.DefaultAccount {
+	account := w.accounts.of(job.Session)
+	if account == nil {
 		return errAccount()
 	}
-	d := delivery{w, t, job, hostOf(w.callbackURL(job)), w.holder + ".deliver." + newClaimant()}
+	d := delivery{w, t, job, account, hostOf(account.callback(job.Session)), w.holder + ".deliver." + newClaimant()}
 	permit, refused := w.hosts.acquire(d.host)
 	if refused != granted {
 		return d.postpone(ctx, refused)
@@ -75,14 +77,14 @@ func (d delivery) claim(ctx context.Context, permit *permit) error {
 
 // attempt posts once and notes the answer.
 func (d delivery) attempt(ctx context.Context, claimed time.Time, r outcome.Record, permit *permit) error {
-	result, err := d.open(ctx, d.job, r, d.claimant)
+	result, err := d.open(ctx, d.account, d.job, r, d.claimant)
 	switch {
 	case errors.Is(err, outcome.ErrSealMissing) && r.State == outcome.Redelivering:
 		return d.giveUp(ctx, err.Error())
 	case err != nil:
 		return d.failed(ctx, r, webhook.Result{Detail: err.Error()})
 	}
-	answer := d.send(ctx, d.job, claimed, result.Body, permit)
+	answer := d.send(ctx, d.account, d.job, claimed, result.Body, permit)
 	if answer.Verdict != webhook.Delivered {
 		return d.failed(ctx, r, answer)
 	}

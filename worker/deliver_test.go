@@ -159,7 +159,7 @@ func TestDeliver_GivesUpAtTheEndOfTheWindow(t *testing.T) {
 
 func TestDeliver_WithoutACallbackURLWaitsForAWorkerThatKnowsOne(t *testing.T) {
 	inWorld(t, func(w *world) {
-		p := w.start(func(o *Options) { o.CallbackURL = "" })
+		p := w.start(func(o *Options) { o.Accounts[0].CallbackURL = "" })
 		w.session("a", confirming(0))
 		w.awaitEnd("a", time.Minute)
 		p.stop()

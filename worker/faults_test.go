@@ -123,7 +123,7 @@ func TestPoll_ALateNotFoundTellsNoSecondStory(t *testing.T) {
 		release := make(chan struct{})
 		slow := &holding{inner: w.sim, release: release}
 		w.markSign = slow
-		first := w.start(func(o *Options) { o.MarkSign.Timeout = time.Minute })
+		first := w.start(func(o *Options) { o.Accounts[0].MarkSign.Timeout = time.Minute })
 		w.session("a", confirming(2*time.Second))
 		time.Sleep(time.Second)
 		slow.hold("a") // its next poll hangs, and it renews on

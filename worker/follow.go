@@ -19,7 +19,8 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return errPayload(err)
 	}
-	if job.Account != tasks.DefaultAccount {
+	account := w.accounts.of(job.Session)
+	if account == nil {
 		return errAccount()
 	}
 	held := w.follower.holds(job.ID())
@@ -43,7 +44,7 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 	case full:
 		return errFull()
 	}
-	w.follower.add(job, record, at)
+	w.follower.add(job, account, record, at)
 	return errFollowing(w.opts.Lease)
 }
 

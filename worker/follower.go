@@ -4,11 +4,13 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 
+	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/tasks"
 )
@@ -24,7 +26,6 @@ type follower struct {
 	stopPolling              context.CancelFunc // also of polls under way
 	loops                    sync.WaitGroup     // scheduling and renewing
 	limit                    *rate.Limiter      // of polls
-	rejected                 rate.Sometimes     // bounds the alert that MarkSign rejects the account
 	replicas                 replicas
 
 	mu       sync.Mutex
@@ -50,7 +51,6 @@ func newFollower(w *Worker) *follower {
 		sessions: make(map[string]*session),
 		wake:     make(chan struct{}, 1),
 		limit:    rate.NewLimiter(rate.Inf, 1),
-		rejected: rate.Sometimes{Interval: 10 * time.Second},
 	}
 	if w.opts.PollRate > 0 {
 		f.limit = rate.NewLimiter(rate.Limit(w.opts.PollRate), max(1, int(w.opts.PollRate/10)))
@@ -113,11 +113,11 @@ func (f *follower) full() bool {
 }
 
 // add takes a session in. One that is held already is left as it is.
-func (f *follower) add(job tasks.Followed, r outcome.Record, at next) {
+func (f *follower) add(job tasks.Followed, account *account, r outcome.Record, at next) {
 	current := time.Now()
 	age := r.Now.Sub(r.Started)
 	s := &session{
-		Followed: job, id: job.ID(), host: hostOf(f.callbackURL(job)),
+		Followed: job, account: account, id: job.ID(), host: hostOf(account.callback(job.Session)),
 		start: current.Add(-age), deadline: current.Add(f.opts.SessionTimeout - age),
 		step: at.step, due: at.at, renewed: current,
 	}
@@ -135,21 +135,35 @@ func (f *follower) add(job tasks.Followed, r outcome.Record, at next) {
 	f.push(s)
 }
 
-func (w *Worker) callbackURL(job tasks.Followed) string {
-	if job.CallbackURL != "" {
-		return job.CallbackURL
+// resumeAccount polls the sessions soon that waited because MarkSign rejected
+// their account.
+func (f *follower) resumeAccount(a *account) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	current := time.Now()
+	for _, s := range f.due {
+		if s.account == a && s.step == stepPoll && (s.held || s.troubled == marksign.Rejected) {
+			s.trouble = nil
+			s.due = earlier(s.due, current.Add(rand.N(takeoverBurst))) //nolint:gosec // a spread is no secret
+		}
 	}
-	return w.opts.CallbackURL
+	heap.Init(&f.due)
+	f.wakeUp()
 }
 
 // push puts a session into the heap; the lock is held.
 func (f *follower) push(s *session) {
 	heap.Push(&f.due, s)
 	if s.place == 0 {
-		select {
-		case f.wake <- struct{}{}:
-		default:
-		}
+		f.wakeUp()
+	}
+}
+
+// wakeUp has the schedule look at the heap.
+func (f *follower) wakeUp() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
 	}
 }
 

@@ -12,13 +12,13 @@ import (
 // open returns the event to post. One that cannot be opened, because its key is
 // lost or Redis changed it, is made anew from the same outcome where MarkSign
 // still tells it, and sealed again.
-func (w *Worker) open(ctx context.Context, job tasks.Followed, r outcome.Record, claimant string) (outcome.Result, error) {
+func (w *Worker) open(ctx context.Context, a *account, job tasks.Followed, r outcome.Record, claimant string) (outcome.Result, error) {
 	result, err := w.records.Open(recordOf(job), r)
 	if err == nil {
 		return result, nil
 	}
 	w.log.Error("the sealed result cannot be opened", "session", job.ID(), "error", err)
-	again, same := w.remake(ctx, job, r)
+	again, same := w.remake(ctx, a, job, r)
 	if !same {
 		return outcome.Result{}, err
 	}
@@ -31,7 +31,7 @@ func (w *Worker) open(ctx context.Context, job tasks.Followed, r outcome.Record,
 
 // remake makes the event of a record anew. It returns false where MarkSign does
 // not tell, or tells another story than the record.
-func (w *Worker) remake(ctx context.Context, job tasks.Followed, r outcome.Record) (outcome.Result, bool) {
+func (w *Worker) remake(ctx context.Context, a *account, job tasks.Followed, r outcome.Record) (outcome.Result, bool) {
 	e := ending{session: job.Session, polls: r.Polls, at: r.EventTime}
 	if _, ours := ownMessages[r.Reason]; ours {
 		result, err := e.own(webhook.Type(r.Type), r.Reason)
@@ -42,7 +42,7 @@ func (w *Worker) remake(ctx context.Context, job tasks.Followed, r outcome.Recor
 	if err := w.follower.limit.Wait(ctx); err != nil {
 		return outcome.Result{}, false
 	}
-	answer := w.upstream.Status(ctx, marksign.Session{Token: job.Token, Method: marksign.Method(job.Method), Locale: job.Locale})
+	answer := a.upstream.Status(ctx, marksign.Session{Token: job.Token, Method: marksign.Method(job.Method), Locale: job.Locale})
 	result, err := e.answered(answer)
 	return result, err == nil && result.Type == r.Type && result.Reason == r.Reason
 }

@@ -13,7 +13,19 @@ import (
 	"github.com/identwatch/identwatch/webhook"
 )
 
-// MarkSign says how the MarkSign account is reached.
+// Account is one MarkSign account, with the application that its sessions are of.
+type Account struct {
+	// Name is what sessions name it by, as tasks.Session.Account; empty:
+	// tasks.DefaultAccount. It is in logs and metrics.
+	Name     string
+	MarkSign MarkSign        // required
+	Sender   *webhook.Sender // posts its events; required
+	// CallbackURL receives the events of sessions that name none. Without it
+	// such events wait sealed, and are posted once a worker knows where to.
+	CallbackURL string
+}
+
+// MarkSign says how a MarkSign account is reached.
 type MarkSign struct {
 	BaseURL     string // for example https://api.marksign.eu; required
 	AccessToken string // required
@@ -36,15 +48,14 @@ func (m MarkSign) LogValue() slog.Value { return slog.StringValue(m.String()) }
 // Options say how a Worker works. The zero value of a field that is not
 // required stands for the default that its comment names.
 type Options struct {
-	Redis    redis.UniversalClient // required; the caller closes it after Run returned nil
-	MarkSign MarkSign              // required
-	Sender   *webhook.Sender       // required
+	Redis redis.UniversalClient // required; the caller closes it after Run returned nil
+	// Accounts are those whose sessions are followed: at least one, each of
+	// another name. Sessions of others wait. Where there is one alone, it is also
+	// that of the sessions that name none.
+	Accounts []Account
 	// OutcomeKeys seal results in Redis: each of 32 bytes, the first seals, all
 	// open. Required.
 	OutcomeKeys [][]byte
-	// CallbackURL receives the events of sessions that name none. Without it
-	// such events wait sealed, and are posted once a worker knows where to.
-	CallbackURL string
 	// Pace is the pause between two polls. Zero: 1 s for the first 30 s, 2 s to
 	// 60 s, 3 s to 2 min, then 5 s.
 	Pace Pace
@@ -103,7 +114,10 @@ func (o Options) validate() error {
 		}
 	}
 	require(o.Redis != nil, "Redis is required")
-	require(o.Sender != nil, "Sender is required")
+	require(len(o.Accounts) > 0, "Accounts is empty")
+	for i, a := range o.Accounts {
+		require(a.Sender != nil, "Accounts[%d]: Sender is required", i)
+	}
 	require(o.Lease >= 3*time.Second, "Lease is %v, under 3s", o.Lease)
 	require(o.PollRate >= 0, "PollRate is negative")
 	require(o.PollWorkers > 0, "PollWorkers is negative")

@@ -21,11 +21,17 @@ func (f *follower) poll(ctx context.Context, s *session) next {
 	if f.leaseOver(s) {
 		return in(f.opts.Lease/3, stepPoll) // renewing decides whose it is
 	}
+	last := !time.Now().Before(s.deadline)
+	permit, wait := s.account.permit()
+	defer permit.release()
+	if s.held = wait > 0; s.held && !last {
+		return next{stepPoll, earlier(time.Now().Add(wait), s.deadline)}
+	}
 	if err := f.limit.Wait(ctx); err != nil {
 		return now(stepPoll)
 	}
-	last := !time.Now().Before(s.deadline)
-	answer := f.upstream.Status(ctx, marksign.Session{Token: s.Token, Method: marksign.Method(s.Method), Locale: s.Locale})
+	answer := s.account.upstream.Status(ctx, marksign.Session{Token: s.Token, Method: marksign.Method(s.Method), Locale: s.Locale})
+	permit.report(answer)
 	if ctx.Err() != nil && answer.Verdict == marksign.Temporary {
 		return now(stepPoll) // cut off by our own stop
 	}
@@ -62,10 +68,6 @@ func (f *follower) judge(s *session, a marksign.Answer) (pause time.Duration, fi
 		s.certificates++
 		return s.backOff(a), s.certificates > certificateTries
 	case marksign.Rejected:
-		f.rejected.Do(func() {
-			f.log.Error("MarkSign rejects the access token or the account's configuration; sessions wait until it is mended",
-				"code", a.Code, "detail", a.Detail)
-		})
 		return s.backOff(a), false
 	case marksign.Temporary:
 		f.log.Debug("MarkSign is in trouble", "session", s.id, "code", a.Code, "detail", a.Detail)

@@ -29,13 +29,13 @@ func (f *follower) post(ctx context.Context, s *session) next {
 		return f.resume(ctx, s, record)
 	}
 	if s.result == nil {
-		opened, err := f.open(ctx, s.Followed, record, s.claimant)
+		opened, err := f.open(ctx, s.account, s.Followed, record, s.claimant)
 		if err != nil {
 			return f.handOver(ctx, s, err.Error(), retryPause(record.AttemptsSince(), 0))
 		}
 		s.result = &opened
 	}
-	answer := f.send(ctx, s.Followed, begun, s.result.Body, s.permit)
+	answer := f.send(ctx, s.account, s.Followed, begun, s.result.Body, s.permit)
 	switch answer.Verdict {
 	case webhook.Delivered:
 		return f.noteDelivered(s)
@@ -57,11 +57,11 @@ func (f *follower) claimPost(ctx context.Context, s *session) (bool, outcome.Rec
 // send posts once, and ends a second before the claim does that was asked for at
 // claimed: where Redis answered late, or the process was suspended, less time is
 // left than the DeliveryTimeout.
-func (w *Worker) send(ctx context.Context, job tasks.Followed, claimed time.Time, body []byte, permit *permit) webhook.Result {
+func (w *Worker) send(ctx context.Context, a *account, job tasks.Followed, claimed time.Time, body []byte, permit *permit) webhook.Result {
 	ctx, cancel := context.WithDeadline(ctx, claimed.Add(w.opts.DeliveryTimeout+claimMargin/2))
 	defer cancel()
-	url := w.callbackURL(job)
-	result := w.sender.Send(ctx, url, eventID(job.ID()), body)
+	url := a.callback(job.Session)
+	result := a.sender.Send(ctx, url, eventID(job.ID()), body)
 	if url != "" {
 		permit.report(result)
 	}

@@ -42,7 +42,7 @@ func (r removal) failed() outcome.FailedRemoval {
 }
 
 // tryRemoval reads the note back that allows the DELETE, and sends it once.
-func (w *Worker) tryRemoval(ctx context.Context, job tasks.Followed) (removal, error) {
+func (w *Worker) tryRemoval(ctx context.Context, a *account, job tasks.Followed) (removal, error) {
 	session := recordOf(job)
 	waitFor, err := w.follower.replicas.waitFor(ctx, w.records)
 	if err != nil {
@@ -54,7 +54,7 @@ func (w *Worker) tryRemoval(ctx context.Context, job tasks.Followed) (removal, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.removeTimeout())
 	defer cancel()
-	answer := w.upstream.Remove(ctx, marksign.Session{Token: job.Token, Method: marksign.Method(job.Method), Locale: job.Locale})
+	answer := a.upstream.Remove(ctx, marksign.Session{Token: job.Token, Method: marksign.Method(job.Method), Locale: job.Locale})
 	return removal{true, record, answer}, nil
 }
 
@@ -71,7 +71,10 @@ func (f *follower) removeStep(ctx context.Context, s *session) next {
 	if s.defect {
 		return f.handRemoval(s, removal{}, errDefect)
 	}
-	try, err := f.tryRemoval(ctx, s.Followed)
+	if s.account.rejected() {
+		return f.handRemoval(s, removal{}, errRejected)
+	}
+	try, err := f.tryRemoval(ctx, s.account, s.Followed)
 	if err != nil && !errors.Is(err, outcome.ErrNotReplicated) {
 		f.log.Error("reading a note back failed", "session", s.id, "error", err)
 		return in(redisPause, stepRemove)
@@ -118,10 +121,14 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return errPayload(err)
 	}
-	if job.Account != tasks.DefaultAccount {
+	account := w.accounts.of(job.Session)
+	if account == nil {
 		return errAccount()
 	}
-	try, err := w.tryRemoval(ctx, job)
+	if account.rejected() {
+		return w.postponeRemoval(ctx, t, job)
+	}
+	try, err := w.tryRemoval(ctx, account, job)
 	switch {
 	case errors.Is(err, outcome.ErrNotReplicated):
 		return &pause{5 * time.Second, "waiting: " + err.Error(), false}
@@ -132,6 +139,19 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 		return w.notRemovable(ctx, t, job, try.record)
 	}
 	return w.noteRemoval(ctx, t, job, try)
+}
+
+// postponeRemoval leaves the DELETE for when MarkSign takes the account's access
+// token again: refused ones would count for nothing.
+func (w *Worker) postponeRemoval(ctx context.Context, t *asynq.Task, job tasks.Followed) error {
+	r, err := w.records.Read(ctx, recordOf(job))
+	switch {
+	case err != nil:
+		return errRedis()
+	case r.State == outcome.None || !r.State.MayRemove() || r.Removal == outcome.Removed || r.Removal == outcome.RemovedUnknown:
+		return w.notRemovable(ctx, t, job, r)
+	}
+	return &pause{2 * rejectedPause, "waiting: " + errRejected.Error() + "; no failure", false}
 }
 
 // notRemovable ends the task where there is nothing to remove any more, and

@@ -36,6 +36,7 @@ func in(after time.Duration, s step) next { return next{s, time.Now().Add(after)
 // follower's lock.
 type session struct {
 	tasks.Followed
+	account  *account
 	id       string
 	host     string  // of the callback
 	claimant string  // of its posts
@@ -52,6 +53,7 @@ type session struct {
 	trouble      *backoff.ExponentialBackOff // nil while all is well
 	troubled     marksign.Verdict            // the last answer, where it was no good one
 	warned       bool                        // of a status that is not known
+	held         bool                        // its last poll was not made, for the account is rejected
 
 	result *outcome.Result // final, and not known to be delivered
 	final  time.Time       // when the result was known here

@@ -10,10 +10,8 @@ import (
 	"time"
 
 	"github.com/identwatch/identwatch/internal/lease"
-	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/tasks"
-	"github.com/identwatch/identwatch/webhook"
 )
 
 // Worker follows sessions. Any number of workers, in any number of processes,
@@ -23,8 +21,7 @@ type Worker struct {
 	log       *slog.Logger
 	holder    string // names this worker in records and claims
 	records   *outcome.Store
-	upstream  *marksign.Client
-	sender    *webhook.Sender
+	accounts  accounts
 	tasks     taskList
 	following *lease.Queue
 	queues    []*lease.Queue
@@ -41,15 +38,12 @@ type Worker struct {
 func New(opts Options) (*Worker, error) {
 	opts = opts.withDefaults()
 	keys, keyErr := outcome.NewKeyring(opts.OutcomeKeys...)
-	upstream, upstreamErr := marksign.New(marksign.Config{
-		BaseURL: opts.MarkSign.BaseURL, AccessToken: opts.MarkSign.AccessToken, Locale: opts.MarkSign.Locale,
-		MaxConns: opts.PollWorkers, Timeout: opts.MarkSign.Timeout, Transport: opts.MarkSign.Transport,
-	})
-	if err := errors.Join(opts.validate(), keyErr, upstreamErr); err != nil {
+	accounts, accountErr := newAccounts(opts)
+	if err := errors.Join(opts.validate(), keyErr, accountErr); err != nil {
 		return nil, fmt.Errorf("worker options: %w", err)
 	}
 	w := &Worker{
-		opts: opts, log: opts.Logger, holder: rand.Text(), upstream: upstream, sender: opts.Sender,
+		opts: opts, log: opts.Logger, holder: rand.Text(), accounts: accounts,
 		records: outcome.NewStore(outcome.Config{
 			Redis: opts.Redis, Keyring: keys, SessionTimeout: opts.SessionTimeout,
 			DeliveryWindow: opts.DeliveryWindow, RedeliveryWindow: opts.RedeliveryWindow,
@@ -62,6 +56,9 @@ func New(opts Options) (*Worker, error) {
 		w.following, lease.NewQueue(opts.Redis, tasks.QueueDeliver), lease.NewQueue(opts.Redis, tasks.QueueRemove),
 	}
 	w.follower = newFollower(w)
+	for _, a := range accounts {
+		a.resumed = w.follower.resumeAccount
+	}
 	return w, nil
 }
 

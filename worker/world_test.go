@@ -121,9 +121,12 @@ func (w *world) start(change ...func(*Options)) *process {
 	markSign := &gate{inner: w.markSign}
 	receiverGate := &gate{inner: w.receiver}
 	opts := Options{
-		Redis: rdb, OutcomeKeys: [][]byte{[]byte("0123456789abcdef0123456789abcdef")}, CallbackURL: callback,
-		MarkSign: MarkSign{BaseURL: "https://marksign.example", AccessToken: accessToken, Transport: markSign},
-		Sender:   w.sender(receiverGate), Logger: slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Redis: rdb, OutcomeKeys: [][]byte{[]byte("0123456789abcdef0123456789abcdef")},
+		Accounts: []Account{{
+			MarkSign: MarkSign{BaseURL: "https://marksign.example", AccessToken: accessToken, Transport: markSign},
+			Sender:   w.sender(receiverGate), CallbackURL: callback,
+		}},
+		Logger: slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		PollWorkers: 32,
 	}
 	for _, c := range change {

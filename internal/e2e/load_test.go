@@ -64,9 +64,12 @@ func TestWorker_HasNoGoroutinePerSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	engine, err := worker.New(worker.Options{
-		Redis: w.rdb, Sender: sender, OutcomeKeys: [][]byte{make([]byte, 32)}, CallbackURL: "https://app.example/callback",
-		MarkSign: worker.MarkSign{BaseURL: "https://marksign.example", AccessToken: w.secrets.accessToken, Transport: w.sim},
-		Pace:     worker.Pace{{From: 0, Every: 5 * time.Second}}, Logger: slog.New(slog.DiscardHandler),
+		Redis: w.rdb, OutcomeKeys: [][]byte{make([]byte, 32)},
+		Accounts: []worker.Account{{
+			MarkSign: worker.MarkSign{BaseURL: "https://marksign.example", AccessToken: w.secrets.accessToken, Transport: w.sim},
+			Sender:   sender, CallbackURL: "https://app.example/callback",
+		}},
+		Pace: worker.Pace{{From: 0, Every: 5 * time.Second}}, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

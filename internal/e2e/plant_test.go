@@ -26,11 +26,11 @@ type plant struct{ pkg, function, code string }
 var defects = []plant{
 	{"internal/marksign", "statusAnswer", `plantedPanic("panicanswer", $1, string($0.body))`},
 	{"webhook", "Send", `plantedPanic("panicpost", string($3), string($3))`},
-	{"worker", "tryRemoval", `plantedPanic("panicremove", $1.Token, $r.opts.MarkSign.AccessToken)`},
-	{"worker", "follow", `plantedPanic("panicfollow", string($1.Payload()), $r.opts.MarkSign.AccessToken)`},
+	{"worker", "tryRemoval", `plantedPanic("panicremove", $2.Token, $r.opts.Accounts[0].MarkSign.AccessToken)`},
+	{"worker", "follow", `plantedPanic("panicfollow", string($1.Payload()), $r.opts.Accounts[0].MarkSign.AccessToken)`},
 	{"cmd/identwatch", "probes", `$1 = plantedProbe($1)`},
 
-	{"worker", "send", `plantedLeak($0, $r.log, $r.opts.Redis, $1, $3, $r.opts.MarkSign.AccessToken)`},
+	{"worker", "send", `plantedLeak($0, $r.log, $r.opts.Redis, $2, $4, $r.opts.Accounts[0].MarkSign.AccessToken)`},
 	{"worker", "deliver", `if err := plantedError($1.Payload()); err != nil { return err }`},
 	{"worker", "writeResult", `$1.LastError += plantedResult($0.Payload())`},
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -66,7 +67,7 @@ type Client struct {
 
 	base      url.URL        // without a trailing slash
 	locale    string         // the default
-	body      []byte         // of every request
+	body      atomic.Pointer[[]byte] // of every request
 	headers   [2]http.Header // by call; read only
 	timeout   time.Duration
 	transport http.RoundTripper
@@ -78,14 +79,9 @@ func New(cfg Config) (*Client, error) {
 	if err := errors.Join(err, cfg.check()); err != nil {
 		return nil, err
 	}
-	body, err := json.Marshal(map[string]string{"access_token": cfg.AccessToken})
-	if err != nil {
-		return nil, errors.New("marksign: AccessToken cannot be encoded")
-	}
 	c := &Client{
 		base:      base,
 		locale:    cfg.Locale,
-		body:      body,
 		headers:   [2]http.Header{newHeader(statusCall), newHeader(removeCall)},
 		timeout:   cfg.Timeout,
 		transport: cfg.Transport,
@@ -96,14 +92,35 @@ func New(cfg Config) (*Client, error) {
 	if c.transport == nil {
 		c.transport = newTransport(cfg.MaxConns)
 	}
-	return c, nil
+	return c, c.SetAccessToken(cfg.AccessToken)
+}
+
+// SetAccessToken changes what later calls carry; those under way keep the old
+// token. The error says that it is empty or no text, and then nothing is changed.
+func (c *Client) SetAccessToken(token string) error {
+	if err := checkAccessToken(token); err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]string{"access_token": token})
+	if err != nil {
+		return errors.New("marksign: AccessToken cannot be encoded")
+	}
+	c.body.Store(&body)
+	return nil
+}
+
+func checkAccessToken(token string) error {
+	if strings.TrimSpace(token) == "" || !utf8.ValidString(token) {
+		return errors.New("marksign: AccessToken must be set, and text")
+	}
+	return nil
 }
 
 // check says what is wrong with every field but BaseURL.
 func (cfg Config) check() error {
 	var faults []error
-	if strings.TrimSpace(cfg.AccessToken) == "" || !utf8.ValidString(cfg.AccessToken) {
-		faults = append(faults, errors.New("marksign: AccessToken must be set, and text"))
+	if err := checkAccessToken(cfg.AccessToken); err != nil {
+		faults = append(faults, err)
 	}
 	if _, ok := localePrefixes[cfg.Locale]; !ok && cfg.Locale != "" {
 		faults = append(faults, errors.New(`marksign: Locale must be "lt" or "en"`))

@@ -73,13 +73,14 @@ func newHeader(call call) http.Header {
 
 // newRequest makes the request of a call; its body is the access token.
 func (c *Client) newRequest(ctx context.Context, call call, target *url.URL) *http.Request {
+	body := *c.body.Load()
 	req := http.Request{
 		Method:        http.MethodPost,
 		URL:           target,
 		Header:        c.headers[call],
-		ContentLength: int64(len(c.body)),
-		Body:          c.newBody(),
-		GetBody:       func() (io.ReadCloser, error) { return c.newBody(), nil },
+		ContentLength: int64(len(body)),
+		Body:          newBody(body),
+		GetBody:       func() (io.ReadCloser, error) { return newBody(body), nil },
 	}
 	if call == removeCall {
 		req.Method = http.MethodDelete
@@ -87,6 +88,4 @@ func (c *Client) newRequest(ctx context.Context, call call, target *url.URL) *ht
 	return req.WithContext(ctx)
 }
 
-func (c *Client) newBody() io.ReadCloser {
-	return io.NopCloser(bytes.NewReader(c.body))
-}
+func newBody(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }

@@ -79,11 +79,12 @@ func (s *stack) employ(signer *webhook.Signer, log *slog.Logger) error {
 	outcomeKey := make([]byte, 32)
 	_, _ = rand.Read(outcomeKey) // it never fails: see crypto/rand
 	s.worker, err = worker.New(worker.Options{
-		Redis:       s.client,
-		MarkSign:    worker.MarkSign{BaseURL: s.markSignURL(), AccessToken: s.accessToken},
-		Sender:      sender,
+		Redis: s.client,
+		Accounts: []worker.Account{{
+			MarkSign: worker.MarkSign{BaseURL: s.markSignURL(), AccessToken: s.accessToken},
+			Sender:   sender, CallbackURL: s.receiverURL() + "/",
+		}},
 		OutcomeKeys: [][]byte{outcomeKey},
-		CallbackURL: s.receiverURL() + "/",
 		Logger:      log,
 	})
 	if err != nil {

@@ -1,0 +1,188 @@
+package worker
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+	"golang.org/x/time/rate"
+
+	"github.com/identwatch/identwatch/internal/marksign"
+	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/webhook"
+)
+
+const (
+	// rejections in a row, without another answer in between, pause an account.
+	rejections = 3
+	// rejectedPause is between two polls that try whether MarkSign takes the
+	// account's access token again.
+	rejectedPause = 5 * time.Second
+	// alertPause is between two log lines that say so.
+	alertPause = time.Minute
+)
+
+var errRejected = errors.New("MarkSign rejects the account's access token")
+
+// accounts are a worker's, by name.
+type accounts map[string]*account
+
+// account is one MarkSign account at work. It is safe for concurrent use.
+type account struct {
+	name        string
+	upstream    *marksign.Client
+	sender      *webhook.Sender
+	callbackURL string // of sessions that name none
+	log         *slog.Logger
+	// resumed is called when MarkSign takes the account's polls again.
+	resumed func(*account)
+
+	// circuit is open while MarkSign rejects the account. A new access token gets
+	// a new one, so that answers to the old token count for nothing.
+	circuit atomic.Pointer[gobreaker.TwoStepCircuitBreaker[marksign.Answer]]
+}
+
+func newAccounts(opts Options) (accounts, error) {
+	all := make(accounts, len(opts.Accounts))
+	var faults []error
+	for i, o := range opts.Accounts {
+		name := cmp.Or(o.Name, tasks.DefaultAccount)
+		upstream, err := marksign.New(marksign.Config{
+			BaseURL: o.MarkSign.BaseURL, AccessToken: o.MarkSign.AccessToken, Locale: o.MarkSign.Locale,
+			MaxConns: opts.PollWorkers, Timeout: o.MarkSign.Timeout, Transport: o.MarkSign.Transport,
+		})
+		if err != nil {
+			faults = append(faults, fmt.Errorf("Accounts[%d]: %w", i, err)) //nolint:staticcheck // the name of a field
+			continue
+		}
+		if all[name] != nil {
+			faults = append(faults, fmt.Errorf("Accounts[%d]: the name %.40q is taken", i, name)) //nolint:staticcheck // the name of a field
+		}
+		all[name] = &account{name: name, upstream: upstream, sender: o.Sender, callbackURL: o.CallbackURL, log: opts.Logger.With("account", name)}
+		all[name].accept()
+	}
+	return all, errors.Join(faults...)
+}
+
+// of returns the account of a session, or nil. Where there is one account alone,
+// it is also that of the sessions that name none.
+func (all accounts) of(s tasks.Session) *account {
+	if named := all[s.Account]; named != nil || s.Account != tasks.DefaultAccount || len(all) != 1 {
+		return named
+	}
+	for _, only := range all {
+		return only
+	}
+	return nil
+}
+
+// callback is where a session's events are posted.
+func (a *account) callback(s tasks.Session) string { return cmp.Or(s.CallbackURL, a.callbackURL) }
+
+// accept begins anew with an account, as with one that was never rejected.
+func (a *account) accept() {
+	var circuit *gobreaker.TwoStepCircuitBreaker[marksign.Answer]
+	alert := rate.Sometimes{Interval: alertPause}
+	circuit = gobreaker.NewTwoStepCircuitBreaker[marksign.Answer](gobreaker.Settings{
+		Timeout:     rejectedPause,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= rejections },
+		IsExcluded:  func(err error) bool { return errors.Is(err, errNoWord) },
+		OnStateChange: func(_ string, _, to gobreaker.State) {
+			if circuit == a.circuit.Load() {
+				a.changed(to, &alert)
+			}
+		},
+	})
+	a.circuit.Store(circuit)
+}
+
+// changed is called by the circuit, under its lock.
+func (a *account) changed(to gobreaker.State, alert *rate.Sometimes) {
+	switch to {
+	case gobreaker.StateClosed:
+		a.log.Info("MarkSign takes the account's access token again; its sessions go on")
+		a.resumed(a)
+	case gobreaker.StateOpen:
+		alert.Do(func() {
+			a.log.Error("MarkSign rejects the access token or the account's configuration; its sessions wait until that is mended")
+		})
+	}
+}
+
+// rejected reports whether MarkSign rejects the account, as far as is known.
+func (a *account) rejected() bool { return a.circuit.Load().State() != gobreaker.StateClosed }
+
+// pollPermit is the right to one poll of an account.
+type pollPermit struct {
+	done func(error) // of the circuit; nil once it was told, and where it allowed none
+}
+
+// permit allows one poll, or says how long to wait because the account is
+// rejected.
+func (a *account) permit() (p *pollPermit, wait time.Duration) {
+	done, err := a.circuit.Load().Allow()
+	if err != nil {
+		return &pollPermit{}, rejectedPause + rand.N(rejectedPause) //nolint:gosec // a spread is no secret
+	}
+	return &pollPermit{done}, 0
+}
+
+var errNoWord = errors.New("no word about the access token")
+
+// report says what the poll was answered.
+func (p *pollPermit) report(a marksign.Answer) {
+	switch a.Verdict {
+	case marksign.Rejected:
+		p.tell(errRejected)
+	case marksign.Temporary:
+		p.tell(errNoWord)
+	default:
+		p.tell(nil)
+	}
+}
+
+// release gives a permit back for which nothing was reported.
+func (p *pollPermit) release() { p.tell(errNoWord) }
+
+func (p *pollPermit) tell(word error) {
+	if p.done != nil {
+		p.done(word)
+		p.done = nil
+	}
+}
+
+// SetAccessToken has the account's later calls to MarkSign carry another access
+// token, and its sessions polled at once where they waited because the old one
+// was rejected. The error says that there is no such account, or that the token
+// is empty; then nothing is changed. It is safe for concurrent use.
+func (w *Worker) SetAccessToken(account, token string) error {
+	a := w.accounts[cmp.Or(account, tasks.DefaultAccount)]
+	if a == nil {
+		return fmt.Errorf("there is no account %.40q", account)
+	}
+	if err := a.upstream.SetAccessToken(token); err != nil {
+		return err
+	}
+	a.accept()
+	w.follower.resumeAccount(a)
+	return nil
+}
+
+// Rejected returns the names of the accounts whose access token or configuration
+// MarkSign rejects, sorted. Their sessions wait.
+func (w *Worker) Rejected() []string {
+	var names []string
+	for name, a := range w.accounts {
+		if a.rejected() {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
