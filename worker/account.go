@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -21,7 +20,7 @@ import (
 const (
 	// rejections in a row, without another answer in between, pause an account.
 	rejections = 3
-	// rejectedPause is between two polls that try whether MarkSign takes the
+	// rejectedPause is between two calls that try whether MarkSign takes the
 	// account's access token again.
 	rejectedPause = 5 * time.Second
 	// alertPause is between two log lines that say so.
@@ -118,25 +117,25 @@ func (a *account) changed(to gobreaker.State, alert *rate.Sometimes) {
 // rejected reports whether MarkSign rejects the account, as far as is known.
 func (a *account) rejected() bool { return a.circuit.Load().State() != gobreaker.StateClosed }
 
-// pollPermit is the right to one poll of an account.
-type pollPermit struct {
+// callPermit is the right to one call to MarkSign for an account.
+type callPermit struct {
 	done func(error) // of the circuit; nil once it was told, and where it allowed none
 }
 
-// permit allows one poll, or says how long to wait because the account is
-// rejected.
-func (a *account) permit() (p *pollPermit, wait time.Duration) {
+// permit allows one call, or says how long to wait because the account is
+// rejected. While it is, one call each rejectedPause is allowed.
+func (a *account) permit() (p *callPermit, wait time.Duration) {
 	done, err := a.circuit.Load().Allow()
 	if err != nil {
-		return &pollPermit{}, rejectedPause + rand.N(rejectedPause) //nolint:gosec // a spread is no secret
+		return &callPermit{}, rejectedPause + upTo(rejectedPause)
 	}
-	return &pollPermit{done}, 0
+	return &callPermit{done}, 0
 }
 
 var errNoWord = errors.New("no word about the access token")
 
 // report says what the poll was answered.
-func (p *pollPermit) report(a marksign.Answer) {
+func (p *callPermit) report(a marksign.Answer) {
 	switch a.Verdict {
 	case marksign.Rejected:
 		p.tell(errRejected)
@@ -147,10 +146,22 @@ func (p *pollPermit) report(a marksign.Answer) {
 	}
 }
 
-// release gives a permit back for which nothing was reported.
-func (p *pollPermit) release() { p.tell(errNoWord) }
+// reportRemoval says what the DELETE was answered.
+func (p *callPermit) reportRemoval(a marksign.RemoveAnswer) {
+	switch a.Verdict {
+	case marksign.RemoveRejected:
+		p.tell(errRejected)
+	case marksign.RemoveTemporary:
+		p.tell(errNoWord)
+	default:
+		p.tell(nil)
+	}
+}
 
-func (p *pollPermit) tell(word error) {
+// release gives a permit back for which nothing was reported.
+func (p *callPermit) release() { p.tell(errNoWord) }
+
+func (p *callPermit) tell(word error) {
 	if p.done != nil {
 		p.done(word)
 		p.done = nil

@@ -41,8 +41,14 @@ func (r removal) failed() outcome.FailedRemoval {
 	return outcome.FailedRemoval{Why: r.answer.Detail, Sent: true, Refused: r.answer.Verdict == marksign.RemoveRefused}
 }
 
-// tryRemoval reads the note back that allows the DELETE, and sends it once.
+// tryRemoval reads the note back that allows the DELETE, and sends it once. It
+// returns errRejected, and does nothing, where MarkSign would refuse it now.
 func (w *Worker) tryRemoval(ctx context.Context, a *account, job tasks.Followed) (removal, error) {
+	permit, wait := a.permit()
+	defer permit.release()
+	if wait > 0 {
+		return removal{}, errRejected
+	}
 	session := recordOf(job)
 	waitFor, err := w.follower.replicas.waitFor(ctx, w.records)
 	if err != nil {
@@ -55,6 +61,7 @@ func (w *Worker) tryRemoval(ctx context.Context, a *account, job tasks.Followed)
 	ctx, cancel := context.WithTimeout(ctx, w.removeTimeout())
 	defer cancel()
 	answer := a.upstream.Remove(ctx, marksign.Session{Token: job.Token, Method: marksign.Method(job.Method), Locale: job.Locale})
+	permit.reportRemoval(answer)
 	return removal{true, record, answer}, nil
 }
 
@@ -71,11 +78,8 @@ func (f *follower) removeStep(ctx context.Context, s *session) next {
 	if s.defect {
 		return f.handRemoval(s, removal{}, errDefect)
 	}
-	if s.account.rejected() {
-		return f.handRemoval(s, removal{}, errRejected)
-	}
 	try, err := f.tryRemoval(ctx, s.account, s.Followed)
-	if err != nil && !errors.Is(err, outcome.ErrNotReplicated) {
+	if err != nil && !errors.Is(err, outcome.ErrNotReplicated) && !errors.Is(err, errRejected) {
 		f.log.Error("reading a note back failed", "session", s.id, "error", err)
 		return in(redisPause, stepRemove)
 	}
@@ -125,11 +129,10 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 	if account == nil {
 		return errAccount()
 	}
-	if account.rejected() {
-		return w.postponeRemoval(ctx, t, job)
-	}
 	try, err := w.tryRemoval(ctx, account, job)
 	switch {
+	case errors.Is(err, errRejected):
+		return w.postponeRemoval(ctx, t, job)
 	case errors.Is(err, outcome.ErrNotReplicated):
 		return &pause{5 * time.Second, "waiting: " + err.Error(), false}
 	case err != nil:
@@ -137,12 +140,14 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 		return errRedis()
 	case !try.allowed:
 		return w.notRemovable(ctx, t, job, try.record)
+	case try.answer.Verdict == marksign.RemoveRejected:
+		return w.postponeRemoval(ctx, t, job)
 	}
 	return w.noteRemoval(ctx, t, job, try)
 }
 
 // postponeRemoval leaves the DELETE for when MarkSign takes the account's access
-// token again: refused ones would count for nothing.
+// token again, however long that is: rejected ones do not count.
 func (w *Worker) postponeRemoval(ctx context.Context, t *asynq.Task, job tasks.Followed) error {
 	r, err := w.records.Read(ctx, recordOf(job))
 	switch {
@@ -151,7 +156,7 @@ func (w *Worker) postponeRemoval(ctx context.Context, t *asynq.Task, job tasks.F
 	case r.State == outcome.None || !r.State.MayRemove() || r.Removal == outcome.Removed || r.Removal == outcome.RemovedUnknown:
 		return w.notRemovable(ctx, t, job, r)
 	}
-	return &pause{2 * rejectedPause, "waiting: " + errRejected.Error() + "; no failure", false}
+	return &pause{rejectedPause + upTo(rejectedPause), "waiting: " + errRejected.Error() + "; no failure", false}
 }
 
 // notRemovable ends the task where there is nothing to remove any more, and

@@ -126,7 +126,7 @@ func (w *world) start(change ...func(*Options)) *process {
 			MarkSign: MarkSign{BaseURL: "https://marksign.example", AccessToken: accessToken, Transport: markSign},
 			Sender:   w.sender(receiverGate), CallbackURL: callback,
 		}},
-		Logger: slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger:      slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		PollWorkers: 32,
 	}
 	for _, c := range change {
@@ -220,6 +220,7 @@ type post struct {
 // receiver is the application's end of the callback. It verifies every post.
 type receiver struct {
 	t      rapid.TB
+	secret webhook.Secret
 	mu     sync.Mutex
 	posts  []post
 	answer func(r *http.Request, n int) (status int, after time.Duration, header http.Header) // n counts the session's posts
@@ -227,7 +228,7 @@ type receiver struct {
 }
 
 func newReceiver(t rapid.TB) *receiver {
-	return &receiver{t: t, counts: make(map[string]int)}
+	return &receiver{t: t, secret: testSecret, counts: make(map[string]int)}
 }
 
 func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -236,7 +237,7 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := (webhook.Verifier{Secrets: []webhook.Secret{testSecret}}).Verify(req.Header, body); err != nil {
+	if err := (webhook.Verifier{Secrets: []webhook.Secret{r.secret}}).Verify(req.Header, body); err != nil {
 		r.t.Errorf("a post's signature: %v", err)
 	}
 	event, err := webhook.Parse(body)

@@ -47,7 +47,7 @@ Exit codes: 0 all were enqueued, 1 some were not, 2 wrong usage or configuration
 			}
 			return nil
 		},
-		Annotations: readsEnvironment("REDIS_URL"),
+		Annotations: readsEnvironment("REDIS_URL", "ACCOUNTS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runEnqueue(cmd, args, flags)
 		},
@@ -58,7 +58,7 @@ Exit codes: 0 all were enqueued, 1 some were not, 2 wrong usage or configuration
 	f.StringVar(&flags.method, "method", string(tasks.SmartID), "what the sessions were started with: smart_id or mobile_id")
 	f.StringSliceVar(&flags.checks, "check", nil, "`checks` that the sessions were started with, separated by commas: peps, sanctions")
 	f.StringVar(&flags.locale, "locale", "", "language of MarkSign's messages: lt or en (default: the service's MARKSIGN_LOCALE)")
-	f.StringVar(&flags.account, "account", "", `MarkSign account of the sessions (default "`+tasks.DefaultAccount+`")`)
+	f.StringVar(&flags.account, "account", "", `MarkSign account of the sessions (default: the only one of ACCOUNTS, or "`+tasks.DefaultAccount+`")`)
 	f.StringVar(&flags.startedAt, "started-at", "", "`time` when the sessions were started, such as 2026-11-21T20:51:03Z; it steers the pace of polling")
 	f.DurationVar(&flags.retention, "retention", tasks.DefaultRetention, "how long a finished task is kept, and its session refused as a duplicate")
 	return cmd
@@ -121,6 +121,9 @@ func runEnqueue(cmd *cobra.Command, args []string, flags enqueueFlags) error {
 	if err != nil {
 		return err
 	}
+	if template.Account, err = chooseAccount(flags.account, cfg.Accounts); err != nil {
+		return err
+	}
 	rdb, err := openEnqueueRedis(cfg.RedisURL)
 	if err != nil {
 		return err
@@ -140,6 +143,15 @@ func runEnqueue(cmd *cobra.Command, args []string, flags enqueueFlags) error {
 	err = in.Run(cmd.Context(), items)
 	stop()
 	return concludeEnqueue(cmd.Context(), cmd.ErrOrStderr(), rdb, in.Tally(), err)
+}
+
+// chooseAccount takes the flag --account, and ACCOUNTS where it is set.
+func chooseAccount(flag string, accounts []string) (string, error) {
+	account, err := config.ChooseAccount(flag, accounts)
+	if err != nil {
+		return "", usagef("--account: %w", err)
+	}
+	return account, nil
 }
 
 // openEnqueueRedis leaves the repeating to the intake, which knows that a

@@ -45,7 +45,7 @@ Exit codes: 0 all are posted again, 1 some are not, 2 wrong usage or configurati
   identwatch redeliver --since 24h --host hooks.example.com --dry-run
   identwatch redeliver --all`,
 		Args:        func(_ *cobra.Command, args []string) error { return flags.check(args) },
-		Annotations: readsEnvironment("REDIS_URL", "CALLBACK_URL", "DELIVERY_TIMEOUT"),
+		Annotations: readsEnvironment("REDIS_URL", "ACCOUNTS", "CALLBACK_URL", "DELIVERY_TIMEOUT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runRedeliver(cmd, args, flags)
 		},
@@ -55,7 +55,7 @@ Exit codes: 0 all are posted again, 1 some are not, 2 wrong usage or configurati
 	f.StringVar(&flags.since, "since", "", "those given up since a `time` such as 2026-11-21T20:51:03Z, or for a duration such as 24h")
 	f.StringVar(&flags.host, "host", "", "those to this `host`, with its port where the callback URL names one")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "write what would be posted again, and change nothing")
-	f.StringVar(&flags.account, "account", tasks.DefaultAccount, "MarkSign account of the tokens")
+	f.StringVar(&flags.account, "account", "", `MarkSign account of the tokens (default: the only one of ACCOUNTS, or "`+tasks.DefaultAccount+`"); with --all, --since and --host only its deliveries`)
 	return cmd
 }
 
@@ -93,13 +93,18 @@ func runRedeliver(cmd *cobra.Command, args []string, flags redeliverFlags) error
 	if err != nil {
 		return err
 	}
+	if len(args) > 0 || flags.account != "" {
+		if flags.account, err = chooseAccount(flags.account, cfg.Accounts); err != nil {
+			return err
+		}
+	}
 	rdb, err := tasks.OpenRedis(cfg.RedisURL.Reveal())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rdb.Close() }()
 	r := &redelivering{
-		Redelivery: worker.NewRedelivery(rdb, cfg.DeliveryTimeout), flags: flags, fallback: cfg.CallbackURL,
+		Redelivery: worker.NewRedelivery(rdb, cfg.DeliveryTimeout), flags: flags, fallback: cfg.CallbackURLs,
 		out: cmd.OutOrStdout(), progress: newProgress(cmd.ErrOrStderr(), cmd.InOrStdin()),
 	}
 	stop := r.progress.start(r.count)
@@ -112,7 +117,7 @@ func runRedeliver(cmd *cobra.Command, args []string, flags redeliverFlags) error
 type redelivering struct {
 	*worker.Redelivery
 	flags    redeliverFlags
-	fallback string // the callback URL of sessions that name none
+	fallback map[string]string // by account, the callback URL of sessions that name none
 	out      io.Writer
 	progress *progress
 
@@ -128,7 +133,7 @@ func (r *redelivering) run(ctx context.Context, tokens []string) error {
 	defer table.Flush() //nolint:errcheck // standard output that is gone changes nothing
 	for i, given := range chosen {
 		if i == 0 {
-			_, _ = fmt.Fprintln(table, "TOKEN\tGIVEN UP\tATTEMPTS\tHOST\tLAST ERROR")
+			_, _ = fmt.Fprintln(table, "ACCOUNT\tTOKEN\tGIVEN UP\tATTEMPTS\tHOST\tLAST ERROR")
 		}
 		if err := r.deliverAgain(ctx, given); err != nil {
 			if !worker.IsRefusal(err) {
@@ -138,8 +143,8 @@ func (r *redelivering) run(ctx context.Context, tokens []string) error {
 			continue
 		}
 		r.done.Add(1)
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", given.Session.Token, given.At.Format(time.RFC3339),
-			given.Attempts, cmp.Or(given.Host(r.fallback), "CALLBACK_URL"), given.LastError)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", given.Session.Account, given.Session.Token, given.At.Format(time.RFC3339),
+			given.Attempts, cmp.Or(r.host(given), "CALLBACK_URL"), given.LastError)
 	}
 	return nil
 }
@@ -161,17 +166,18 @@ func (r *redelivering) choose(ctx context.Context, tokens []string) ([]worker.Gi
 		return nil, err
 	}
 	all, err := r.List(ctx, since)
-	if r.flags.host == "" {
-		return all, err
-	}
 	var chosen []worker.GivenUp
 	for _, given := range all {
-		if given.Host(r.fallback) == r.flags.host {
+		ofHost := r.flags.host == "" || r.host(given) == r.flags.host
+		ofAccount := r.flags.account == "" || given.Session.Account == r.flags.account
+		if ofHost && ofAccount {
 			chosen = append(chosen, given)
 		}
 	}
 	return chosen, err
 }
+
+func (r *redelivering) host(g worker.GivenUp) string { return g.Host(r.fallback[g.Session.Account]) }
 
 func (r *redelivering) find(ctx context.Context, tokens []string) (found []worker.GivenUp, err error) {
 	for _, token := range tokens {

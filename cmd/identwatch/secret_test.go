@@ -35,11 +35,11 @@ func TestSecret_MakesAllThatServeNeeds(t *testing.T) {
 	public := variables["WEBHOOK_PUBLIC_KEY"]
 	variables["REDIS_URL"], variables["MARKSIGN_ACCESS_TOKEN"] = "redis://127.0.0.1:1", "access-token-1"
 	environmentOf(t, variables)
-	cfg, err := config.LoadServe(serveChecks...)
+	cfg, err := config.LoadServe(serveChecks)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, key, err := newSigner(cfg); err != nil || key.String() != public {
+	if _, key, err := newSigner(cfg.Accounts[0]); err != nil || key.String() != public {
 		t.Errorf("the public key is %s, printed was %s, %v", key, public, err)
 	}
 }

@@ -40,7 +40,7 @@ Exit codes: 0 stopped by a signal, 1 failed at run time, 2 wrong configuration.`
 		Args:        cobra.NoArgs,
 		Annotations: readsEnvironment(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.LoadServe(serveChecks...)
+			cfg, err := config.LoadServe(serveChecks)
 			if err != nil {
 				return err
 			}
@@ -56,21 +56,17 @@ Exit codes: 0 stopped by a signal, 1 failed at run time, 2 wrong configuration.`
 
 // service is one process of `identwatch serve`.
 type service struct {
-	listen string
-	log    *slog.Logger
-	redis  redis.UniversalClient
-	worker *worker.Worker
-	signs  webhook.PublicKey
-	found  atomic.Bool // Redis was found fit
+	listen   string
+	log      *slog.Logger
+	redis    redis.UniversalClient
+	worker   *worker.Worker
+	accounts []account
+	found    atomic.Bool // Redis was found fit
 }
 
 // newService puts the parts together. It connects to nothing.
 func newService(cfg config.Serve, log *slog.Logger) (*service, error) {
-	signer, public, err := newSigner(cfg)
-	if err != nil {
-		return nil, err
-	}
-	sender, err := newSender(cfg, signer)
+	accounts, err := newAccounts(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -78,11 +74,11 @@ func newService(cfg config.Serve, log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := worker.New(workerOptions(cfg, rdb, sender, log))
+	w, err := worker.New(workerOptions(cfg, accounts, rdb, log))
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
-	return &service{listen: cfg.Listen, log: log, redis: rdb, worker: w, signs: public}, nil
+	return &service{listen: cfg.Listen, log: log, redis: rdb, worker: w, accounts: accounts}, nil
 }
 
 const (
@@ -108,6 +104,7 @@ func (s *service) run(ctx context.Context) error {
 		<-server.Done() // a service that no probe reaches must not go on unseen
 		cancel()
 	}()
+	go newTokens(s.accounts, s.worker.SetAccessToken, s.log).watch(ctx)
 	if err = s.follow(ctx); err == nil {
 		_ = s.redis.Close() // else tasks that the worker could not wait for still use it
 	}
@@ -115,11 +112,14 @@ func (s *service) run(ctx context.Context) error {
 }
 
 func (s *service) logStart(addr string) {
-	attrs := []any{"version", currentVersion(), "listen", addr}
-	if s.signs != (webhook.PublicKey{}) {
-		attrs = append(attrs, "public_key", s.signs.String())
+	s.log.Info("identwatch starts", "version", currentVersion(), "listen", addr)
+	for _, a := range s.accounts {
+		attrs := []any{"account", a.Name, "callback", a.CallbackURL != "", "api", len(a.APIKeys.Reveal()) > 0}
+		if a.signs != (webhook.PublicKey{}) {
+			attrs = append(attrs, "public_key", a.signs.String())
+		}
+		s.log.Info("following an account", attrs...)
 	}
-	s.log.Info("identwatch starts", attrs...)
 }
 
 // follow runs the worker once Redis is there and fit.

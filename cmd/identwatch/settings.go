@@ -17,43 +17,47 @@ import (
 
 // serveChecks are the faults of the environment that only those see who act on
 // it. They are reported together with all others.
-var serveChecks = []config.Check[config.Serve]{
-	{
-		Names: []string{"REDIS_URL"},
-		Find:  func(cfg config.Serve) error { return checkRedisURL(cfg.RedisURL) },
-	},
-	{
-		Names: []string{"WEBHOOK_SECRETS"},
-		Find: func(cfg config.Serve) error {
-			secrets, err := parseSecrets(cfg.WebhookSecrets.Reveal())
-			if err == nil {
-				_, err = webhook.NewSigner(secrets, nil)
-			}
-			return refused(err)
+var serveChecks = config.Checks{
+	Service: []config.Check[config.Serve]{
+		{
+			Names: []string{"REDIS_URL"},
+			Find:  func(cfg config.Serve) error { return checkRedisURL(cfg.RedisURL) },
+		},
+		{
+			Names: []string{"CALLBACK_ALLOW_NETWORKS"},
+			Find: func(cfg config.Serve) error {
+				_, err := newSender(cfg, throwawaySigner())
+				return refused(err)
+			},
 		},
 	},
-	{
-		Names: []string{"WEBHOOK_SIGNING_KEY"},
-		Find: func(cfg config.Serve) error {
-			_, err := webhook.ParseSigningKey(cfg.WebhookSigningKey.Reveal())
-			return refused(err)
+	Account: []config.AccountCheck{
+		{
+			Names: []string{"WEBHOOK_SECRETS"},
+			Find: func(_ config.Serve, a config.Account) error {
+				secrets, err := parseSecrets(a.WebhookSecrets.Reveal())
+				if err == nil {
+					_, err = webhook.NewSigner(secrets, nil)
+				}
+				return refused(err)
+			},
 		},
-	},
-	{
-		Names: []string{"CALLBACK_ALLOW_NETWORKS"},
-		Find: func(cfg config.Serve) error {
-			_, err := newSender(cfg, throwawaySigner())
-			return refused(err)
+		{
+			Names: []string{"WEBHOOK_SIGNING_KEY"},
+			Find: func(_ config.Serve, a config.Account) error {
+				_, err := webhook.ParseSigningKey(a.WebhookSigningKey.Reveal())
+				return refused(err)
+			},
 		},
-	},
-	{
-		Names: []string{"CALLBACK_URL", "CALLBACK_ALLOW_HTTP", "CALLBACK_ALLOW_NETWORKS"},
-		Find: func(cfg config.Serve) error {
-			sender, err := newSender(cfg, throwawaySigner())
-			if err != nil {
-				return nil // it is a fault of the networks, and reported so
-			}
-			return refused(sender.CheckURL(cfg.CallbackURL))
+		{
+			Names: []string{"CALLBACK_URL", "CALLBACK_ALLOW_HTTP", "CALLBACK_ALLOW_NETWORKS"},
+			Find: func(cfg config.Serve, a config.Account) error {
+				sender, err := newSender(cfg, throwawaySigner())
+				if err != nil {
+					return nil // it is a fault of the networks, and reported so
+				}
+				return refused(sender.CheckURL(a.CallbackURL))
+			},
 		},
 	},
 }
@@ -90,12 +94,12 @@ func parseSecrets(texts []string) ([]webhook.Secret, error) {
 
 // newSigner also returns the public key of the signing key, the zero one where
 // there is none.
-func newSigner(cfg config.Serve) (*webhook.Signer, webhook.PublicKey, error) {
-	secrets, err := parseSecrets(cfg.WebhookSecrets.Reveal())
+func newSigner(a config.Account) (*webhook.Signer, webhook.PublicKey, error) {
+	secrets, err := parseSecrets(a.WebhookSecrets.Reveal())
 	if err != nil {
 		return nil, webhook.PublicKey{}, err
 	}
-	text := cfg.WebhookSigningKey.Reveal()
+	text := a.WebhookSigningKey.Reveal()
 	if text == "" {
 		signer, err := webhook.NewSigner(secrets, nil)
 		return signer, webhook.PublicKey{}, err
@@ -125,13 +129,9 @@ func openWorkerRedis(rawURL config.Secret[string]) (redis.UniversalClient, error
 	return tasks.OpenRedis(withSetting(rawURL.Reveal(), "pool_size", workerPool))
 }
 
-func workerOptions(cfg config.Serve, rdb redis.UniversalClient, sender *webhook.Sender, log *slog.Logger) worker.Options {
+func workerOptions(cfg config.Serve, accounts []account, rdb redis.UniversalClient, log *slog.Logger) worker.Options {
 	opts := worker.Options{
-		Redis: rdb,
-		MarkSign: worker.MarkSign{
-			BaseURL: cfg.MarkSignURL, AccessToken: cfg.MarkSignAccessToken.Reveal(), Locale: cfg.MarkSignLocale,
-		},
-		Sender: sender, OutcomeKeys: cfg.OutcomeKeys.Reveal(), CallbackURL: cfg.CallbackURL,
+		Redis: rdb, OutcomeKeys: cfg.OutcomeKeys.Reveal(),
 		PollRate: cfg.PollRate, PollWorkers: cfg.PollWorkers, FollowLimit: cfg.FollowLimit,
 		Lease: cfg.Lease, SessionTimeout: cfg.SessionTimeout,
 		DeliveryWindow: cfg.DeliveryWindow, DeliveryTimeout: cfg.DeliveryTimeout,
@@ -140,6 +140,9 @@ func workerOptions(cfg config.Serve, rdb redis.UniversalClient, sender *webhook.
 	}
 	if cfg.RedeliveryWindow == 0 {
 		opts.RedeliveryWindow = -1 // there 0 is the default, and negative erases at once
+	}
+	for _, a := range accounts {
+		opts.Accounts = append(opts.Accounts, a.options())
 	}
 	for _, step := range cfg.Pace {
 		opts.Pace = append(opts.Pace, worker.PaceStep{From: step.From, Every: step.Every})

@@ -76,7 +76,7 @@ func TestServe_TakesAListOfSentinels(t *testing.T) {
 	variables := secrets()
 	variables["REDIS_URL"] = "redis-sentinel://user:pass@h1:26379,h2:26379/0?master=name"
 	environmentOf(t, variables)
-	if _, err := config.LoadServe(serveChecks...); err != nil {
+	if _, err := config.LoadServe(serveChecks); err != nil {
 		t.Error(err)
 	}
 }
@@ -90,13 +90,18 @@ func TestWorkerOptions_CarryEverySetting(t *testing.T) {
 		"REDELIVERY_WINDOW": "0", "SHUTDOWN_TIMEOUT": "16s",
 	})
 	environmentOf(t, variables)
-	cfg, err := config.LoadServe(serveChecks...)
+	cfg, err := config.LoadServe(serveChecks)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := workerOptions(cfg, nil, nil, nil)
-	if got.MarkSign != (worker.MarkSign{BaseURL: "http://localhost:1/base", AccessToken: "access-token-1", Locale: "en"}) ||
-		got.CallbackURL != "https://example.com/" || got.PollRate != 7 || got.PollWorkers != 8 || got.FollowLimit != 9 ||
+	accounts, err := newAccounts(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := workerOptions(cfg, accounts, nil, nil)
+	account := got.Accounts[0]
+	if account.Name != "default" || account.Sender == nil || account.MarkSign != (worker.MarkSign{BaseURL: "http://localhost:1/base", AccessToken: "access-token-1", Locale: "en"}) ||
+		account.CallbackURL != "https://example.com/" || got.PollRate != 7 || got.PollWorkers != 8 || got.FollowLimit != 9 ||
 		got.Lease != 4*time.Second || got.SessionTimeout != 11*time.Minute || got.DeliveryWindow != 12*time.Hour ||
 		got.DeliveryTimeout != 13*time.Second || got.DeliveryConcurrency != 14 || got.ShutdownTimeout != 16*time.Second {
 		t.Errorf("got %+v", got)

@@ -13,6 +13,20 @@ type Check[T any] struct {
 	Find func(settings T) error
 }
 
+// AccountCheck is a Check of what is of each account. It is asked about each.
+type AccountCheck struct {
+	// Names are the variables without an account in front, as in [Check].
+	Names []string
+	// Find is as in [Check].
+	Find func(settings Serve, account Account) error
+}
+
+// Checks are those of [LoadServe].
+type Checks struct {
+	Service []Check[Serve]
+	Account []AccountCheck
+}
+
 // ask notes what a check finds about the variables.
 func (in *input) ask(names []string, find func() error) {
 	if !in.given(names[0]) || slices.ContainsFunc(names, in.anyFaulty) {

@@ -25,10 +25,10 @@ func TestLoadServe_AsksChecksOfSoundSettingsAlone(t *testing.T) {
 				t.Setenv(variable, value)
 			}
 			asked := false
-			_, err := LoadServe(Check[Serve]{
+			_, err := LoadServe(Checks{Account: []AccountCheck{{
 				Names: []string{"CALLBACK_URL", "CALLBACK_ALLOW_HTTP", "OUTCOME_KEYS"},
-				Find:  func(cfg Serve) error { asked = true; return errors.New("is refused: " + cfg.CallbackURL) },
-			})
+				Find:  func(_ Serve, a Account) error { asked = true; return errors.New("is refused: " + a.CallbackURL) },
+			}}})
 			if asked != test.asked {
 				t.Errorf("asked is %t, want %t", asked, test.asked)
 			}
@@ -43,7 +43,7 @@ func TestLoadServe_ReportsWhatChecksFindWithAllElse(t *testing.T) {
 	setRequired(t)
 	t.Setenv("LEASE", "1s")
 	check := Check[Serve]{Names: []string{"REDIS_URL"}, Find: func(Serve) error { return errors.New("is odd") }}
-	_, err := LoadServe(check)
+	_, err := LoadServe(Checks{Service: []Check[Serve]{check}})
 	if got := faultsOf(t, err); len(got) != 2 || got["REDIS_URL"] != "is odd" || got["LEASE"] == "" {
 		t.Errorf("got %v", err)
 	}

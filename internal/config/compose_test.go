@@ -183,7 +183,7 @@ func TestExample_FilledInServes(t *testing.T) {
 	}
 	load(false)
 	demo := load(true)
-	if demo.CallbackURL != "http://receiver:8091/" || demo.MarkSignURL != "http://simulator:8090" || len(demo.CallbackAllowNetworks) != 3 {
+	if demo.Accounts[0].CallbackURL != "http://receiver:8091/" || demo.Accounts[0].MarkSignURL != "http://simulator:8090" || len(demo.CallbackAllowNetworks) != 3 {
 		t.Errorf("the demo lines give %+v", demo)
 	}
 }

@@ -12,7 +12,6 @@ package config
 import (
 	"log/slog"
 	"net/netip"
-	"strings"
 	"time"
 )
 
@@ -23,30 +22,16 @@ type Serve struct {
 	// Only its syntax is checked here.
 	RedisURL Secret[string]
 
-	// MarkSignURL is an absolute http or https URL without user, query,
-	// fragment and trailing slash.
-	MarkSignURL string
-	// MarkSignAccessToken is not empty, and has neither white space nor control
-	// characters.
-	MarkSignAccessToken Secret[string]
-	// MarkSignLocale is "lt" or "en".
-	MarkSignLocale string
+	// Accounts are one or more, in the order of ACCOUNTS, each of another name.
+	// Without ACCOUNTS there is one, named "default".
+	Accounts []Account
 
-	// CallbackURL is the webhook of sessions that name none; "" is none. It is
-	// http only where CallbackAllowHTTP is set.
-	CallbackURL string
 	// CallbackAllowHTTP allows callbacks over plain http.
 	CallbackAllowHTTP bool
 	// CallbackAllowNetworks opens networks that are not public; none are open by
 	// default. No prefix has bits outside its mask.
 	CallbackAllowNetworks []netip.Prefix
 
-	// WebhookSecrets are the texts as configured, each base64 of 24 to 64 bytes
-	// with or without "whsec_" in front; none where only WebhookSigningKey signs.
-	WebhookSecrets Secret[[]string]
-	// WebhookSigningKey is "whsk_" and base64 of 32 or 64 bytes, or "" where
-	// only WebhookSecrets sign. One of the two is always there.
-	WebhookSigningKey Secret[string]
 	// OutcomeKeys are one or more different keys of 32 bytes: the first seals,
 	// all open.
 	OutcomeKeys Secret[[][]byte]
@@ -94,14 +79,19 @@ type Serve struct {
 type Enqueue struct {
 	// RedisURL is as in [Serve].
 	RedisURL Secret[string]
+	// Accounts are the names of ACCOUNTS, none where it is not set. See [ChooseAccount].
+	Accounts []string
 }
 
 // Redeliver is what `identwatch redeliver` needs.
 type Redeliver struct {
-	// RedisURL, CallbackURL and DeliveryTimeout are as in [Serve].
+	// RedisURL and DeliveryTimeout are as in [Serve], Accounts as in [Enqueue].
 	RedisURL        Secret[string]
-	CallbackURL     string
 	DeliveryTimeout time.Duration
+	Accounts        []string
+	// CallbackURLs has for each of Accounts, or for "default", the webhook of
+	// sessions that name none.
+	CallbackURLs map[string]string
 }
 
 // Health is what `identwatch health` needs.
@@ -130,19 +120,13 @@ const noteTime = 2 * time.Second
 // LoadServe reads the settings of `identwatch serve` from the environment. The
 // error is a *[Faults], which lists everything that is wrong, by this package's
 // rules and by the checks given.
-func LoadServe(checks ...Check[Serve]) (Serve, error) {
+func LoadServe(checks Checks) (Serve, error) {
 	in := readEnvironment()
 	pace := parsed(in, "POLL_PACE", shown(parsePace))
 	cfg := Serve{
 		RedisURL:              secret(in, "REDIS_URL", checkRedisURL),
-		MarkSignURL:           parsed(in, "MARKSIGN_URL", parseBaseURL),
-		MarkSignAccessToken:   secret(in, "MARKSIGN_ACCESS_TOKEN", checkToken),
-		MarkSignLocale:        in.choice("MARKSIGN_LOCALE"),
-		CallbackURL:           parsed(in, "CALLBACK_URL", parseCallbackURL),
 		CallbackAllowHTTP:     parsed(in, "CALLBACK_ALLOW_HTTP", shown(parseBool)),
 		CallbackAllowNetworks: parsed(in, "CALLBACK_ALLOW_NETWORKS", shown(parseNetworks)),
-		WebhookSecrets:        secret(in, "WEBHOOK_SECRETS", parseWebhookSecrets),
-		WebhookSigningKey:     secret(in, "WEBHOOK_SIGNING_KEY", checkSigningKey),
 		OutcomeKeys:           secret(in, "OUTCOME_KEYS", parseOutcomeKeys),
 		Listen:                parsed(in, "LISTEN", shown(checkListen)),
 		PollPace:              pace.text,
@@ -161,25 +145,34 @@ func LoadServe(checks ...Check[Serve]) (Serve, error) {
 		ShutdownTimeout:       ranged(in, "SHUTDOWN_TIMEOUT", parseDuration),
 	}
 	in.checkTogether(cfg)
-	return settled(in, cfg, checks...)
+	in.readAccounts(&cfg, checks.Account)
+	return settled(in, cfg, checks.Service...)
 }
 
 // LoadEnqueue reads the settings of `identwatch enqueue`. The error is as in
 // [LoadServe], about these settings alone.
 func LoadEnqueue(checks ...Check[Enqueue]) (Enqueue, error) {
 	in := readEnvironment()
-	return settled(in, Enqueue{RedisURL: secret(in, "REDIS_URL", checkRedisURL)}, checks...)
+	return settled(in, Enqueue{RedisURL: secret(in, "REDIS_URL", checkRedisURL), Accounts: in.accountNames()}, checks...)
 }
 
 // LoadRedeliver reads the settings of `identwatch redeliver`. The error is as in
 // [LoadServe], about these settings alone.
 func LoadRedeliver(checks ...Check[Redeliver]) (Redeliver, error) {
 	in := readEnvironment()
-	return settled(in, Redeliver{
+	cfg := Redeliver{
 		RedisURL:        secret(in, "REDIS_URL", checkRedisURL),
-		CallbackURL:     parsed(in, "CALLBACK_URL", parseCallbackURL),
 		DeliveryTimeout: ranged(in, "DELIVERY_TIMEOUT", parseDuration),
-	}, checks...)
+		Accounts:        in.accountNames(),
+		CallbackURLs:    make(map[string]string),
+	}
+	for _, name := range cfg.Accounts {
+		cfg.CallbackURLs[name] = parsed(in.ofAccount(name), "CALLBACK_URL", parseCallbackURL)
+	}
+	if cfg.Accounts == nil { // else common ones were read with each
+		cfg.CallbackURLs[defaultAccount] = parsed(in, "CALLBACK_URL", parseCallbackURL)
+	}
+	return settled(in, cfg, checks...)
 }
 
 // LoadHealth reads the settings of `identwatch health`. The error is as in
@@ -206,12 +199,6 @@ func LoadReceive() (Receive, error) {
 // checkTogether finds what no variable shows by itself. It says nothing about a
 // variable that already has a fault of its own.
 func (in *input) checkTogether(cfg Serve) {
-	if s := in.variables["WEBHOOK_SECRETS"]; !in.given(s.Name) && !in.given("WEBHOOK_SIGNING_KEY") {
-		in.fault(s.Name, "is required "+s.Required+": "+s.Help)
-	}
-	if strings.HasPrefix(cfg.CallbackURL, "http:") && !cfg.CallbackAllowHTTP && !in.faulty("CALLBACK_ALLOW_HTTP") {
-		in.fault("CALLBACK_URL", "is plain http: write an https URL, or set CALLBACK_ALLOW_HTTP=true")
-	}
 	if in.faulty("DELIVERY_TIMEOUT") || in.faulty("SHUTDOWN_TIMEOUT") {
 		return
 	}

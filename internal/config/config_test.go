@@ -40,7 +40,7 @@ func clearVariables(t *testing.T) {
 
 func mustLoadServe(t *testing.T) Serve {
 	t.Helper()
-	cfg, err := LoadServe()
+	cfg, err := LoadServe(Checks{})
 	if err != nil {
 		t.Fatalf("LoadServe: %v", err)
 	}
@@ -67,15 +67,19 @@ func faultsOf(t *testing.T, err error) map[string]string {
 func TestLoadServe_Defaults(t *testing.T) {
 	setRequired(t)
 	want := Serve{
-		RedisURL:            NewSecret("redis://localhost:6379/0"),
-		MarkSignURL:         "https://api.marksign.eu",
-		MarkSignAccessToken: NewSecret("token-1"),
-		MarkSignLocale:      "lt",
-		WebhookSecrets:      NewSecret([]string{"whsec_" + encoded(32, 1)}),
-		WebhookSigningKey:   NewSecret(""),
-		OutcomeKeys:         NewSecret([][]byte{bytes.Repeat([]byte{2}, 32)}),
-		Listen:              ":8080",
-		PollPace:            "1s,30s:2s,60s:3s,2m:5s",
+		RedisURL: NewSecret("redis://localhost:6379/0"),
+		Accounts: []Account{{
+			Name:                "default",
+			MarkSignURL:         "https://api.marksign.eu",
+			MarkSignAccessToken: NewSecret("token-1"),
+			MarkSignLocale:      "lt",
+			WebhookSecrets:      NewSecret([]string{"whsec_" + encoded(32, 1)}),
+			WebhookSigningKey:   NewSecret(""),
+			APIKeys:             NewSecret[[][32]byte](nil),
+		}},
+		OutcomeKeys: NewSecret([][]byte{bytes.Repeat([]byte{2}, 32)}),
+		Listen:      ":8080",
+		PollPace:    "1s,30s:2s,60s:3s,2m:5s",
 		Pace: []PaceStep{
 			{0, time.Second},
 			{30 * time.Second, 2 * time.Second},
@@ -119,7 +123,7 @@ func TestLoadServe_RequiredBlankIsMissing(t *testing.T) {
 		for _, s := range Settings() {
 			t.Setenv(s.Name, blank)
 		}
-		_, err := LoadServe()
+		_, err := LoadServe(Checks{})
 		got := faultsOf(t, err)
 		for _, name := range []string{"REDIS_URL", "MARKSIGN_ACCESS_TOKEN", "WEBHOOK_SECRETS", "OUTCOME_KEYS"} {
 			if !strings.HasPrefix(got[name], "is required") {
@@ -134,7 +138,7 @@ func TestLoadServe_RequiredBlankIsMissing(t *testing.T) {
 
 func TestLoadServe_MissingSaysHowToMakeOne(t *testing.T) {
 	clearVariables(t)
-	_, err := LoadServe()
+	_, err := LoadServe(Checks{})
 	want := "OUTCOME_KEYS: is required: base64 of 32 random bytes, for example from `identwatch secret outcome`"
 	if err == nil || !slices.ContainsFunc(strings.Split(err.Error(), "\n"), func(line string) bool {
 		return strings.HasPrefix(line, want)
@@ -155,22 +159,39 @@ func TestLoadServe_EachVariableSetsItsField(t *testing.T) {
 		"POLL_PACE": " 2s, 1m:10s ", "POLL_RATE": "0.5", "POLL_WORKERS": "1", "FOLLOW_LIMIT": "1000000",
 		"LEASE": "3s", "SESSION_TIMEOUT": "1d", "DELIVERY_WINDOW": "30d", "DELIVERY_TIMEOUT": "1s",
 		"DELIVERY_CONCURRENCY": "1000", "REDELIVERY_WINDOW": "0", "LOG_LEVEL": "warn", "LOG_FORMAT": "text",
-		"SHUTDOWN_TIMEOUT": "17s",
+		"SHUTDOWN_TIMEOUT": "17s", "API_KEYS": "sha256:" + strings.Repeat("ab", 32),
 	}
 	setRequired(t)
-	base := reflect.ValueOf(mustLoadServe(t))
+	base := mustLoadServe(t)
 	for field := range reflect.TypeFor[environment]().Fields() {
 		name := field.Tag.Get("envconfig")
+		if name == "ACCOUNTS" { // see TestAccounts_HaveVariablesOfTheirOwn
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, good[name])
-			changed := map[string]bool{field.Name: true, "Pace": name == "POLL_PACE"}
-			for got, value := range reflect.ValueOf(mustLoadServe(t)).Fields() {
-				same := reflect.DeepEqual(value.Interface(), base.FieldByName(got.Name).Interface())
-				if same == changed[got.Name] {
-					t.Errorf("Serve.%s: changed is %t, want %t", got.Name, !same, changed[got.Name])
-				}
+			got := mustLoadServe(t)
+			ofAccount := field.Tag.Get("of") == "account"
+			changed := map[string]bool{field.Name: true, "Pace": name == "POLL_PACE", "Accounts": ofAccount}
+			mustDiffer(t, base, got, changed)
+			if ofAccount {
+				mustDiffer(t, base.Accounts[0], got.Accounts[0], map[string]bool{field.Name: true})
 			}
 		})
+	}
+}
+
+// mustDiffer fails the test unless two structs differ in the fields that changed.
+func mustDiffer(t *testing.T, a, b any, changed map[string]bool) {
+	t.Helper()
+	for field, value := range reflect.ValueOf(b).Fields() {
+		if !field.IsExported() {
+			continue
+		}
+		same := reflect.DeepEqual(value.Interface(), reflect.ValueOf(a).FieldByName(field.Name).Interface())
+		if same == changed[field.Name] {
+			t.Errorf("%T.%s: changed is %t, want %t", a, field.Name, !same, changed[field.Name])
+		}
 	}
 }
 
@@ -184,7 +205,7 @@ func TestLoadServe_Values(t *testing.T) {
 	t.Setenv("OUTCOME_KEYS", strings.TrimRight(encoded(32, 6), "=")+"\n"+encoded(32, 7)+"\n")
 	cfg := mustLoadServe(t)
 	for _, check := range []struct{ got, want any }{
-		{cfg.MarkSignURL, "http://simulator:8090/base"},
+		{cfg.Accounts[0].MarkSignURL, "http://simulator:8090/base"},
 		{cfg.CallbackAllowNetworks, []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::1/128"),
 		}},
@@ -205,10 +226,10 @@ func TestLoadServe_SigningKeyAloneIsEnough(t *testing.T) {
 	t.Setenv("WEBHOOK_SECRETS", "")
 	t.Setenv("WEBHOOK_SIGNING_KEY", "whsk_"+encoded(32, 9))
 	cfg := mustLoadServe(t)
-	if secrets := cfg.WebhookSecrets.Reveal(); len(secrets) != 0 {
+	if secrets := cfg.Accounts[0].WebhookSecrets.Reveal(); len(secrets) != 0 {
 		t.Errorf("got %d webhook secrets, want none", len(secrets))
 	}
-	if got, want := cfg.WebhookSigningKey.Reveal(), "whsk_"+encoded(32, 9); got != want {
+	if got, want := cfg.Accounts[0].WebhookSigningKey.Reveal(), "whsk_"+encoded(32, 9); got != want {
 		t.Errorf("got signing key %q, want %q", got, want)
 	}
 }
@@ -251,7 +272,7 @@ func TestLoadServe_FaultsOfVariablesTogether(t *testing.T) {
 				t.Setenv(variable, value)
 			}
 			got := ""
-			if _, err := LoadServe(); err != nil {
+			if _, err := LoadServe(Checks{}); err != nil {
 				got = err.Error()
 			}
 			if got != test.want {

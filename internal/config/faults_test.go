@@ -17,6 +17,19 @@ var badValues = map[string][]struct{ value, want string }{
 		{"redis://host :1", "white space"},
 		{"redis://host/0\n", "white space"},
 	},
+	"ACCOUNTS": {
+		{"shop,Crm", "wrong at item 2: a name is 1 to 32 of a-z"},
+		{"1shop", "a letter first"},
+		{"shop,crm,shop", "name each account once"},
+		{"a-b,a_b", "would read the same variables"},
+		{",", "nothing but separators"},
+	},
+	"API_KEYS": {
+		{"iwk_key", "wrong at item 1: it must be sha256:"},
+		{"sha256:abc", "64 hexadecimal digits"},
+		{"sha256:" + strings.Repeat("ab", 31), "64 hexadecimal digits"},
+		{"sha256:" + strings.Repeat("ab", 32) + ",sha256:" + strings.Repeat("AB", 32), "item 2: it is the same as item 1"},
+	},
 	"MARKSIGN_URL": {
 		{"api.marksign.eu", "not an absolute URL"},
 		{"ftp://api.marksign.eu", "not an absolute URL"},
@@ -134,7 +147,7 @@ func TestLoadServe_RefusesBadValues(t *testing.T) {
 			t.Run(s.Name+"="+bad.value, func(t *testing.T) {
 				setRequired(t)
 				t.Setenv(s.Name, bad.value)
-				_, err := LoadServe()
+				_, err := LoadServe(Checks{})
 				faults := faultsOf(t, err)
 				problem := faults[s.Name]
 				if !slices.ContainsFunc(strings.Split(bad.want, "|"), func(want string) bool {
@@ -152,12 +165,14 @@ func TestLoadServe_RefusesBadValues(t *testing.T) {
 
 func TestLoadServe_ReportsAllFaultsAtOnce(t *testing.T) {
 	clearVariables(t)
-	for name, bad := range badValues {
+	all := maps.Clone(badValues)
+	delete(all, "ACCOUNTS") // nobody knows then which variables are those of accounts
+	for name, bad := range all {
 		t.Setenv(name, bad[0].value)
 	}
-	_, err := LoadServe()
+	_, err := LoadServe(Checks{})
 	got := slices.Sorted(maps.Keys(faultsOf(t, err)))
-	want := slices.Sorted(maps.Keys(badValues))
+	want := slices.Sorted(maps.Keys(all))
 	if !slices.Equal(got, want) {
 		t.Errorf("got faults of  %v\nwant them of %v", got, want)
 	}
@@ -172,7 +187,7 @@ func TestLoadServe_QuotesAndBoundsWhatItShows(t *testing.T) {
 	setRequired(t)
 	for _, start := range []string{"\x1b[31m", "\x1b[31mx"} { // so that the bound is within a letter, and between two
 		t.Setenv("LOG_LEVEL", start+strings.Repeat("ž", 5000))
-		_, err := LoadServe()
+		_, err := LoadServe(Checks{})
 		problem := faultsOf(t, err)["LOG_LEVEL"]
 		if !strings.HasPrefix(problem, `is "\x1b[31m`) || !strings.Contains(problem, `žž"..., not`) || len(problem) > 150 {
 			t.Errorf("got %d bytes: %s", len(problem), problem)

@@ -30,13 +30,13 @@ func TestSecretFile_StandsForTheValue(t *testing.T) {
 			t.Setenv(name+"_FILE", writeFile(t, value+end))
 		}
 		cfg := mustLoadServe(t)
-		got := []string{cfg.RedisURL.Reveal(), cfg.MarkSignAccessToken.Reveal(), cfg.WebhookSigningKey.Reveal()}
+		got := []string{cfg.RedisURL.Reveal(), cfg.Accounts[0].MarkSignAccessToken.Reveal(), cfg.Accounts[0].WebhookSigningKey.Reveal()}
 		want := []string{"redis://from-file:6379", "token-from-file", "whsk_" + encoded(32, 5)}
 		if !slices.Equal(got, want) {
 			t.Errorf("end %q: got %q, want %q", end, got, want)
 		}
 		wantSecrets := []string{encoded(32, 1), encoded(32, 2), encoded(32, 3), encoded(32, 4)}
-		if secrets := cfg.WebhookSecrets.Reveal(); !slices.Equal(secrets, wantSecrets) {
+		if secrets := cfg.Accounts[0].WebhookSecrets.Reveal(); !slices.Equal(secrets, wantSecrets) {
 			t.Errorf("end %q: got webhook secrets %q, want %q", end, secrets, wantSecrets)
 		}
 		if keys := cfg.OutcomeKeys.Reveal(); len(keys) != 2 || keys[1][0] != 7 {
@@ -68,7 +68,7 @@ func TestSecretFile_Faults(t *testing.T) {
 			setRequired(t)
 			t.Setenv("MARKSIGN_ACCESS_TOKEN", test.value)
 			t.Setenv("MARKSIGN_ACCESS_TOKEN_FILE", test.path)
-			_, err := LoadServe()
+			_, err := LoadServe(Checks{})
 			if test.name == "" {
 				if err != nil {
 					t.Errorf("got %v, want no fault", err)
@@ -87,7 +87,7 @@ func TestSecretFile_WebhookSecretsFileSatisfiesTheRequirement(t *testing.T) {
 	setRequired(t)
 	t.Setenv("WEBHOOK_SECRETS", "")
 	t.Setenv("WEBHOOK_SECRETS_FILE", filepath.Join(t.TempDir(), "none"))
-	_, err := LoadServe()
+	_, err := LoadServe(Checks{})
 	if got := faultsOf(t, err); len(got) != 1 || got["WEBHOOK_SECRETS_FILE"] == "" {
 		t.Errorf("got %v, want the fault of the file alone", err)
 	}

@@ -42,6 +42,9 @@ func (s Setting) notes() []string {
 	if s.Range != "" {
 		notes = append(notes, s.Range)
 	}
+	if s.OfAccount {
+		notes = append(notes, "of each account")
+	}
 	return notes
 }
 
@@ -58,6 +61,9 @@ func Markdown() string {
 		help := s.Help
 		if s.Range != "" {
 			help += " (" + s.Range + ")"
+		}
+		if s.OfAccount {
+			help += "; of each account"
 		}
 		b.WriteString("| " + name + " | " + s.markdownDefault() + " | " + help + " |\n")
 	}

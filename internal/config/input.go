@@ -19,8 +19,8 @@ const maxFile = 64 << 10
 // input is the environment while a loader reads it: the texts, and the faults
 // found so far.
 type input struct {
-	variables map[string]variable
-	faults    []Fault
+	variables map[string]variable // by the name without an account in front
+	faults    *[]Fault            // shared with the input of each account
 }
 
 // variable is a setting with its text, which is "" where it is not set, and may
@@ -33,24 +33,38 @@ type variable struct {
 // readEnvironment takes the texts of all variables. It neither parses them nor
 // opens a file.
 func readEnvironment() *input {
+	return &input{variables: readVariables(""), faults: new([]Fault)}
+}
+
+// readVariables takes the text of each variable with the prefix in front and an
+// underscore, and where there is none, of the variable without.
+func readVariables(prefix string) map[string]variable {
 	var env environment
-	envconfig.MustProcess("", &env) // fails only where a field is no string
-	in := &input{variables: make(map[string]variable)}
+	envconfig.MustProcess(prefix, &env) // fails only where a field is no string
+	variables := make(map[string]variable)
 	for field, value := range reflect.ValueOf(env).Fields() {
 		s := newSetting(field.Tag)
-		in.variables[s.Name] = variable{Setting: s, text: value.String()}
+		variables[s.Name] = variable{Setting: s, text: value.String()}
 	}
-	return in
+	return variables
 }
 
 // fault notes that the variable is wrong.
 func (in *input) fault(name, problem string) {
-	in.faults = append(in.faults, Fault{Name: name, Problem: problem})
+	*in.faults = append(*in.faults, Fault{Name: in.fullName(name), Problem: problem})
 }
 
 // faulty says whether the variable has a fault.
 func (in *input) faulty(name string) bool {
-	return slices.ContainsFunc(in.faults, func(f Fault) bool { return f.Name == name })
+	return slices.ContainsFunc(*in.faults, func(f Fault) bool { return f.Name == in.fullName(name) })
+}
+
+// fullName is the variable's name, with an account in front where it is read so.
+func (in *input) fullName(name string) string {
+	if v, known := in.variables[name]; known {
+		return v.Name
+	}
+	return name // of a file
 }
 
 // given says whether the variable or its NAME_FILE is set.
@@ -64,9 +78,9 @@ func settled[T any](in *input, settings T, checks ...Check[T]) (T, error) {
 	for _, c := range checks {
 		in.ask(c.Names, func() error { return c.Find(settings) })
 	}
-	if len(in.faults) > 0 {
+	if len(*in.faults) > 0 {
 		var none T
-		return none, &Faults{list: in.faults}
+		return none, &Faults{list: *in.faults}
 	}
 	return settings, nil
 }

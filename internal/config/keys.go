@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -72,6 +73,29 @@ func parseOutcomeKey(item string) ([]byte, error) {
 		return nil, errors.New("the key is all zero: make one with `identwatch secret outcome`")
 	}
 	return key, nil
+}
+
+// parseAPIKeys decodes the sums of a list, each different from the others.
+func parseAPIKeys(text string) ([][32]byte, error) {
+	sums, err := parseList(text, parseAPIKey)
+	if err != nil {
+		return nil, err
+	}
+	for i, sum := range sums {
+		if first := slices.Index(sums, sum); first < i {
+			return nil, fmt.Errorf("wrong at item %d: it is the same as item %d: write each once", i+1, first+1)
+		}
+	}
+	return sums, nil
+}
+
+func parseAPIKey(item string) (sum [32]byte, err error) {
+	text, marked := strings.CutPrefix(item, "sha256:")
+	raw, err := hex.DecodeString(text)
+	if !marked || err != nil || len(raw) != len(sum) {
+		return sum, errors.New("it must be sha256: and 64 hexadecimal digits, for example from `identwatch secret api`, and never the API key itself")
+	}
+	return [32]byte(raw), nil
 }
 
 // parseList parses the items of a list, which commas and newlines separate, and

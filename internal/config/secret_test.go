@@ -51,7 +51,7 @@ func markedServe(t *testing.T) Serve {
 
 func TestSecret_RevealsWhatItHides(t *testing.T) {
 	cfg := markedServe(t)
-	if got := cfg.MarkSignAccessToken.Reveal(); got != mark {
+	if got := cfg.Accounts[0].MarkSignAccessToken.Reveal(); got != mark {
 		t.Errorf("got %q", got)
 	}
 	if got := cfg.OutcomeKeys.Reveal(); len(got) != 1 || !bytes.Equal(got[0], markedKey) {
@@ -91,7 +91,7 @@ func TestServe_ShowsNoSecret(t *testing.T) {
 		&holder{cfg},
 		[]Serve{cfg},
 		keys{&cfg.OutcomeKeys},
-		cfg.RedisURL, cfg.OutcomeKeys, &cfg.WebhookSecrets,
+		cfg.RedisURL, cfg.OutcomeKeys, &cfg.Accounts[0].WebhookSecrets,
 	}
 	for _, operand := range operands {
 		for _, verb := range "vsqxXdtbocUeEfFgGpwTy" {
@@ -133,7 +133,7 @@ func TestFaults_ShowNoSecret(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	_, err := LoadServe()
+	_, err := LoadServe(Checks{})
 	if got := faultsOf(t, err); len(got) != 7 {
 		t.Errorf("got %d faults, want 7", len(got))
 	}

@@ -11,21 +11,24 @@ import (
 //
 // Tags: default is the value of a variable that is not set or blank; need says
 // when it must be set; secret allows NAME_FILE; range and choices bound the
-// value; desc is the help, in which '...' stands for code (a tag cannot hold a
+// value; of says account for what each account has of its own; desc is the help, in which '...' stands for code (a tag cannot hold a
 // back quote), and which follows "is required: " where the variable is missing.
 type environment struct {
 	RedisURL string `envconfig:"REDIS_URL" need:"yes" secret:"true" desc:"where Redis is, such as 'redis://localhost:6379/0'; with 'rediss' over TLS, with 'redis-socket' on a Unix socket, with 'redis-sentinel' behind Sentinel"`
 
-	MarkSignURL         string `envconfig:"MARKSIGN_URL" default:"https://api.marksign.eu" desc:"base URL of MarkSign, http or https"`
-	MarkSignAccessToken string `envconfig:"MARKSIGN_ACCESS_TOKEN" need:"yes" secret:"true" desc:"the access token that MarkSign gave you"`
-	MarkSignLocale      string `envconfig:"MARKSIGN_LOCALE" default:"lt" choices:"lt en" desc:"language of the messages of MarkSign"`
+	Accounts string `envconfig:"ACCOUNTS" desc:"names of the MarkSign accounts, comma separated, such as 'shop,crm': then what is of each account is read with its name in front, such as 'SHOP_CALLBACK_URL'; without it there is one account, named 'default'"`
 
-	CallbackURL           string `envconfig:"CALLBACK_URL" desc:"webhook to post to where a session names none"`
+	MarkSignURL         string `envconfig:"MARKSIGN_URL" of:"account" default:"https://api.marksign.eu" desc:"base URL of MarkSign, http or https"`
+	MarkSignAccessToken string `envconfig:"MARKSIGN_ACCESS_TOKEN" of:"account" need:"yes" secret:"true" desc:"the access token that MarkSign gave you; its file is read again on SIGHUP and when it changes"`
+	MarkSignLocale      string `envconfig:"MARKSIGN_LOCALE" of:"account" default:"lt" choices:"lt en" desc:"language of the messages of MarkSign"`
+
+	CallbackURL           string `envconfig:"CALLBACK_URL" of:"account" desc:"webhook to post to where a session names none"`
 	CallbackAllowHTTP     string `envconfig:"CALLBACK_ALLOW_HTTP" default:"false" desc:"'true' allows callbacks over plain http"`
 	CallbackAllowNetworks string `envconfig:"CALLBACK_ALLOW_NETWORKS" desc:"networks that callbacks may be in although they are not public, comma separated, such as '10.0.0.0/8'; link-local addresses and cloud metadata stay closed"`
 
-	WebhookSecrets    string `envconfig:"WEBHOOK_SECRETS" need:"unless 'WEBHOOK_SIGNING_KEY' is set" secret:"true" desc:"base64 of 24 to 64 random bytes, with 'whsec_' in front or without, for example from 'identwatch secret webhook'; comma separated while you rotate them: all sign"`
-	WebhookSigningKey string `envconfig:"WEBHOOK_SIGNING_KEY" need:"unless 'WEBHOOK_SECRETS' is set" secret:"true" desc:"'whsk_' and base64 of an Ed25519 seed (32 bytes) or private key (64 bytes), for example from 'identwatch secret signing': receivers verify with its public key and need no shared secret"`
+	WebhookSecrets    string `envconfig:"WEBHOOK_SECRETS" of:"account" need:"unless 'WEBHOOK_SIGNING_KEY' is set" secret:"true" desc:"base64 of 24 to 64 random bytes, with 'whsec_' in front or without, for example from 'identwatch secret webhook'; comma separated while you rotate them: all sign"`
+	WebhookSigningKey string `envconfig:"WEBHOOK_SIGNING_KEY" of:"account" need:"unless 'WEBHOOK_SECRETS' is set" secret:"true" desc:"'whsk_' and base64 of an Ed25519 seed (32 bytes) or private key (64 bytes), for example from 'identwatch secret signing': receivers verify with its public key and need no shared secret"`
+	APIKeys           string `envconfig:"API_KEYS" of:"account" secret:"true" desc:"'sha256:' and the SHA-256 of an API key in hexadecimal, for example from 'identwatch secret api'; comma separated: all are taken. Without it the account has no HTTP API"`
 	OutcomeKeys       string `envconfig:"OUTCOME_KEYS" need:"yes" secret:"true" desc:"base64 of 32 random bytes, for example from 'identwatch secret outcome'; comma separated while you rotate them: the first seals results, all open them"`
 
 	Listen string `envconfig:"LISTEN" default:":8080" desc:"host:port that the service listens on, and that 'identwatch health' asks"`
@@ -59,6 +62,9 @@ type Setting struct {
 	// Secret says that no report shows its value, and that NAME_FILE may name a
 	// file that holds it.
 	Secret bool
+	// OfAccount says that each account has its own: where ACCOUNTS is set, the
+	// variable is read with the account's name in front.
+	OfAccount bool
 	// Range says in words which values are taken, such as "3s to 5m" or "json or
 	// text"; "" where Help says it.
 	Range string
@@ -81,13 +87,14 @@ func Settings() []Setting {
 func newSetting(tag reflect.StructTag) Setting {
 	code := strings.NewReplacer("'", "`")
 	s := Setting{
-		Name:     tag.Get("envconfig"),
-		Default:  tag.Get("default"),
-		Required: code.Replace(tag.Get("need")),
-		Secret:   tag.Get("secret") == "true",
-		Range:    tag.Get("range"),
-		Help:     code.Replace(tag.Get("desc")),
-		choices:  strings.Fields(tag.Get("choices")),
+		Name:      tag.Get("envconfig"),
+		Default:   tag.Get("default"),
+		Required:  code.Replace(tag.Get("need")),
+		Secret:    tag.Get("secret") == "true",
+		OfAccount: tag.Get("of") == "account",
+		Range:     tag.Get("range"),
+		Help:      code.Replace(tag.Get("desc")),
+		choices:   strings.Fields(tag.Get("choices")),
 	}
 	if last := len(s.choices) - 1; last > 0 {
 		s.Range = strings.Join(s.choices[:last], ", ") + " or " + s.choices[last]

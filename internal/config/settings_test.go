@@ -12,8 +12,8 @@ func TestSettings_AgreeWithServe(t *testing.T) {
 	t.Parallel()
 	serve, table := reflect.TypeFor[Serve](), reflect.TypeFor[environment]()
 	for field := range table.Fields() {
-		if _, found := serve.FieldByName(field.Name); !found {
-			t.Errorf("%s has no field in Serve", field.Name)
+		if _, found := ownerOf(field).FieldByName(field.Name); !found {
+			t.Errorf("%s has no field in %v", field.Name, ownerOf(field))
 		}
 		if field.Type.Kind() != reflect.String {
 			t.Errorf("%s is no string, so that filling it could fail", field.Name)
@@ -27,6 +27,14 @@ func TestSettings_AgreeWithServe(t *testing.T) {
 			t.Errorf("Serve.%s has no variable", field.Name)
 		}
 	}
+}
+
+// ownerOf is the struct that has the variable's value.
+func ownerOf(variable reflect.StructField) reflect.Type {
+	if variable.Tag.Get("of") == "account" {
+		return reflect.TypeFor[Account]()
+	}
+	return reflect.TypeFor[Serve]()
 }
 
 func TestSettings_AreComplete(t *testing.T) {
@@ -52,7 +60,7 @@ func reflectedSecret(t *testing.T, name string) bool {
 	t.Helper()
 	for field := range reflect.TypeFor[environment]().Fields() {
 		if field.Tag.Get("envconfig") == name {
-			target, _ := reflect.TypeFor[Serve]().FieldByName(field.Name)
+			target, _ := ownerOf(field).FieldByName(field.Name)
 			return strings.HasPrefix(target.Type.Name(), "Secret[")
 		}
 	}
@@ -73,10 +81,10 @@ func TestMarkdown_HasARowForEachSetting(t *testing.T) {
 	}
 	for i, want := range map[int]string{
 		2:  "| `REDIS_URL` or `REDIS_URL_FILE` | required | where Redis is",
-		5:  "| `MARKSIGN_LOCALE` | `lt` | language of the messages of MarkSign (lt or en) |",
-		6:  "| `CALLBACK_URL` | none | ",
-		9:  "| `WEBHOOK_SECRETS` or `WEBHOOK_SECRETS_FILE` | required unless `WEBHOOK_SIGNING_KEY` is set | ",
-		17: "| `LEASE` | `10s` | how long the sessions of a dead process wait for another (3s to 5m) |",
+		6:  "| `MARKSIGN_LOCALE` | `lt` | language of the messages of MarkSign (lt or en); of each account |",
+		7:  "| `CALLBACK_URL` | none | ",
+		10: "| `WEBHOOK_SECRETS` or `WEBHOOK_SECRETS_FILE` | required unless `WEBHOOK_SIGNING_KEY` is set | ",
+		19: "| `LEASE` | `10s` | how long the sessions of a dead process wait for another (3s to 5m) |",
 	} {
 		if !strings.HasPrefix(rows[i], want) {
 			t.Errorf("row %d: got  %s\nwant %s", i, rows[i], want)
@@ -89,8 +97,8 @@ func TestHelp_NamesEachSetting(t *testing.T) {
 	help := Help()
 	for _, want := range []string{
 		"  REDIS_URL or REDIS_URL_FILE (required)\n        where Redis is, such as redis://localhost:6379/0;",
-		"  WEBHOOK_SECRETS or WEBHOOK_SECRETS_FILE (required unless WEBHOOK_SIGNING_KEY is set)\n",
-		"  CALLBACK_URL\n        webhook to post to where a session names none\n",
+		"  WEBHOOK_SECRETS or WEBHOOK_SECRETS_FILE (required unless WEBHOOK_SIGNING_KEY is set; of each account)\n",
+		"  CALLBACK_URL (of each account)\n        webhook to post to where a session names none\n",
 		"  LOG_FORMAT (default json; json or text)\n        form of a log line\n",
 	} {
 		if !strings.Contains(help, want) {

@@ -147,7 +147,7 @@ func TestDeploy_MakesAnEnvironmentThatServes(t *testing.T) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		t.Setenv(name, value)
 	}
-	if _, err := config.LoadServe(); err != nil {
+	if _, err := config.LoadServe(config.Checks{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -97,12 +97,14 @@ const (
 	RemoveTemporary RemoveVerdict = iota // no answer to go by: try again
 	Removed                              // MarkSign says that it removed the session
 	RemoveRefused                        // MarkSign answered with an error; perhaps it is removed already
+	RemoveRejected                       // our access token or account is refused: alert, and try again
 )
 
 var removeVerdictNames = [...]string{
 	RemoveTemporary: "temporary",
 	Removed:         "removed",
 	RemoveRefused:   "refused",
+	RemoveRejected:  "rejected",
 }
 
 // String is the verdict as a word for logs and metrics.

@@ -65,10 +65,10 @@ type Config struct {
 type Client struct {
 	redacted
 
-	base      url.URL        // without a trailing slash
-	locale    string         // the default
+	base      url.URL                // without a trailing slash
+	locale    string                 // the default
 	body      atomic.Pointer[[]byte] // of every request
-	headers   [2]http.Header // by call; read only
+	headers   [2]http.Header         // by call; read only
 	timeout   time.Duration
 	transport http.RoundTripper
 }

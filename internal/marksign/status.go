@@ -111,7 +111,11 @@ func removeAnswer(r reply) RemoveAnswer {
 	f := decode(r.body)
 	switch status, ok := f.status(); {
 	case !ok:
-		a.Detail = judgeHTTP(r, f != nil).Detail
+		judged := judgeHTTP(r, f != nil)
+		a.Detail = judged.Detail
+		if judged.Verdict == Rejected {
+			a.Verdict = RemoveRejected
+		}
 	case status == "ok":
 		a.Verdict = Removed
 	case status == "error":
@@ -128,8 +132,11 @@ func judgeRemoveError(f fields) (RemoveVerdict, string) {
 		return RemoveRefused, "removal refused"
 	}
 	m := meaningOf(code)
-	if m.verdict == Temporary || m.verdict == Rejected {
+	switch m.verdict {
+	case Temporary:
 		return RemoveTemporary, m.detail
+	case Rejected:
+		return RemoveRejected, m.detail
 	}
 	return RemoveRefused, m.detail
 }

@@ -212,7 +212,7 @@ func TestVerdictsHaveNames(t *testing.T) {
 	for v := Pending; v <= Rejected; v++ {
 		seen[v.String()] = true
 	}
-	for _, v := range []RemoveVerdict{RemoveTemporary, Removed, RemoveRefused} {
+	for _, v := range []RemoveVerdict{RemoveTemporary, Removed, RemoveRefused, RemoveRejected} {
 		seen["remove "+v.String()] = true
 	}
 	if len(seen) != 12 || seen[""] {
