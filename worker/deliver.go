@@ -96,6 +96,7 @@ func (d delivery) attempt(ctx context.Context, claimed time.Time, r outcome.Reco
 	if !noted {
 		return errRedis()
 	}
+	d.metrics.delivered(d.account.name, delivered)
 	return d.end(ctx, delivered)
 }
 
@@ -127,7 +128,7 @@ func (d delivery) giveUp(ctx context.Context, why string) error {
 	if !did && ended.State.AsksPost() {
 		return errClaimed(ended.ClaimLeft(d.claimant))
 	}
-	d.logGivenUp(d.job.ID(), why)
+	d.tellGivenUp(d.account, d.job.ID(), why)
 	return d.end(ctx, ended)
 }
 

@@ -44,6 +44,9 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 	case full:
 		return errFull()
 	}
+	if record.Now.Sub(record.Started) >= time.Second {
+		w.metrics.takenOver.WithLabelValues(account.name).Inc()
+	}
 	w.follower.add(job, account, record, at)
 	return errFollowing(w.opts.Lease)
 }
@@ -56,15 +59,17 @@ func (w *Worker) take(ctx context.Context, job tasks.Followed, full bool) (outco
 	return w.records.Follow(ctx, recordOf(job), w.holder)
 }
 
-// endSession ends the task with its result, and settles the record where no
-// other task has anything left to do.
+// endSession ends the task with its result. Where no other task has anything left
+// to do it settles the record, and the session is finished.
 func (w *Worker) endSession(ctx context.Context, t *asynq.Task, job tasks.Followed, r outcome.Record) error {
 	if t.Type() == tasks.TypeFollow || w.tasks.ended(tasks.QueueFollow, job.ID()) {
 		if _, _, err := w.records.Settle(ctx, recordOf(job)); err != nil {
 			return errRedis()
 		}
 	}
-	w.logFinished(job.ID(), r)
+	if r.Removal == outcome.Removed || r.Removal == outcome.RemovedUnknown || r.State == outcome.None {
+		w.logFinished(job, r)
+	}
 	return writeResult(t, r)
 }
 
@@ -116,8 +121,18 @@ func (w *Worker) ensureRemoval(ctx context.Context, job tasks.Followed, after ti
 	return w.tasks.ensure(ctx, tasks.QueueRemove, job.ID(), task, after)
 }
 
-// logFinished writes the one line that an operator reads of a session.
-func (w *Worker) logFinished(id string, r outcome.Record) {
-	w.log.Info("session finished", "session", id, "outcome", r.Type, "reason", r.Reason, "delivery", string(r.State),
-		"removal", string(r.Removal), "polls", r.Polls, "attempts", r.Attempts, "removals", r.Removals)
+// logFinished writes the one line that an operator reads of a session. Its times
+// are in seconds, by Redis's clock; one that never came is 0.
+func (w *Worker) logFinished(job tasks.Followed, r outcome.Record) {
+	w.log.Info("session finished", "session", job.ID(), "account", job.Account, "method", string(job.Method),
+		"outcome", r.Type, "reason", r.Reason, "delivery", string(r.State), "removal", string(r.Removal),
+		"polls", r.Polls, "attempts", r.Attempts, "removals", r.Removals, "final_after", between(r.Started, r.Final),
+		"ended_after", between(r.Final, r.Ended), "removed_after", between(r.Ended, r.RemovedAt), "last_error", r.LastError)
+}
+
+func between(from, to time.Time) float64 {
+	if from.IsZero() || to.Before(from) {
+		return 0
+	}
+	return to.Sub(from).Seconds()
 }

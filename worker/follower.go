@@ -97,6 +97,16 @@ func (f *follower) holds(id string) bool {
 	return held
 }
 
+func (f *follower) countByAccount() map[*account]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	counts := make(map[*account]int)
+	for _, s := range f.sessions {
+		counts[s.account]++
+	}
+	return counts
+}
+
 // keep renews a session that is held and whose task ran again here.
 func (f *follower) keep(id string) {
 	f.mu.Lock()

@@ -230,6 +230,16 @@ func (c *crowd) grow() time.Duration {
 	return time.Duration(max(c.count, c.last)) * crowdShare
 }
 
+func (h *hosts) countByState() map[gobreaker.State]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	counts := make(map[gobreaker.State]int)
+	for _, known := range h.byName {
+		counts[known.circuit.State()]++
+	}
+	return counts
+}
+
 func hostOf(callbackURL string) string {
 	u, err := url.Parse(callbackURL)
 	if err != nil {

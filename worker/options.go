@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/webhook"
@@ -48,7 +49,9 @@ func (m MarkSign) LogValue() slog.Value { return slog.StringValue(m.String()) }
 // Options say how a Worker works. The zero value of a field that is not
 // required stands for the default that its comment names.
 type Options struct {
-	Redis redis.UniversalClient // required; the caller closes it after Run returned nil
+	// Redis is required. The worker adds a hook to it that counts its errors; the
+	// caller closes it after Run returned nil.
+	Redis redis.UniversalClient
 	// Accounts are those whose sessions are followed: at least one, each of
 	// another name. Sessions of others wait. Where there is one alone, it is also
 	// that of the sessions that name none.
@@ -82,6 +85,9 @@ type Options struct {
 	RedeliveryWindow time.Duration
 	// ShutdownTimeout bounds the stop. Zero: 30 s; at least DeliveryTimeout + 2 s.
 	ShutdownTimeout time.Duration
+	// Metrics is where the worker registers what it counts, under names that begin
+	// with identwatch_: once, so that two workers need one each. Nil: nowhere.
+	Metrics prometheus.Registerer
 	// Logger receives what an operator should know. Nil: slog.Default().
 	Logger *slog.Logger
 }

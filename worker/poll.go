@@ -27,11 +27,13 @@ func (f *follower) poll(ctx context.Context, s *session) next {
 	if s.held = wait > 0; s.held && !last {
 		return next{stepPoll, earlier(time.Now().Add(wait), s.deadline)}
 	}
-	if err := f.limit.Wait(ctx); err != nil {
+	if err := f.awaitRate(ctx); err != nil {
 		return now(stepPoll)
 	}
+	asked := time.Now()
 	answer := s.account.upstream.Status(ctx, marksign.Session{Token: s.Token, Method: marksign.Method(s.Method), Locale: s.Locale})
 	permit.report(answer)
+	f.metrics.polled(s.account.name, time.Since(asked), answer)
 	if ctx.Err() != nil && answer.Verdict == marksign.Temporary {
 		return now(stepPoll) // cut off by our own stop
 	}
@@ -44,6 +46,14 @@ func (f *follower) poll(ctx context.Context, s *session) next {
 		return f.conclude(s, func() (outcome.Result, error) { return s.deadlineResult() })
 	}
 	return next{stepPoll, earlier(time.Now().Add(pause), s.deadline)}
+}
+
+// awaitRate waits until POLL_RATE allows a poll.
+func (f *follower) awaitRate(ctx context.Context) error {
+	begun := time.Now()
+	err := f.limit.Wait(ctx)
+	f.metrics.rateWait.Add(time.Since(begun).Seconds())
+	return err
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -121,6 +131,7 @@ func (f *follower) conclude(s *session, build func() (outcome.Result, error)) ne
 		return f.afterDefect(s)
 	}
 	s.result, s.final = &r, time.Now()
+	f.metrics.finalAfter.WithLabelValues(s.account.name, r.Type).Observe(time.Since(s.start).Seconds())
 	f.log.Debug("session is final", "session", s.id, "outcome", r.Type, "reason", r.Reason, "polls", r.Polls)
 	return now(stepPost)
 }

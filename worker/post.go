@@ -62,6 +62,7 @@ func (w *Worker) send(ctx context.Context, a *account, job tasks.Followed, claim
 	defer cancel()
 	url := a.callback(job.Session)
 	result := a.sender.Send(ctx, url, eventID(job.ID()), body)
+	w.metrics.posted(a.name, result)
 	if url != "" {
 		permit.report(result)
 	}
@@ -81,10 +82,14 @@ func (f *follower) resume(ctx context.Context, s *session, r outcome.Record) nex
 }
 
 func (f *follower) noteDelivered(s *session) next {
-	f.note("noting a delivery", func(ctx context.Context) error {
-		_, _, err := f.records.Deliver(ctx, s.record(), *s.result)
+	var record outcome.Record
+	noted := f.note("noting a delivery", func(ctx context.Context) (err error) {
+		_, record, err = f.records.Deliver(ctx, s.record(), *s.result)
 		return err
 	})
+	if noted {
+		f.metrics.delivered(s.account.name, record)
+	}
 	s.result = nil
 	return in(outcome.RemovalDelay, stepRemove)
 }
@@ -99,7 +104,7 @@ func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next
 	if !did {
 		return f.resume(ctx, s, record)
 	}
-	f.logGivenUp(s.id, why)
+	f.tellGivenUp(s.account, s.id, why)
 	s.result = nil
 	return in(outcome.RemovalDelay, stepRemove)
 }
@@ -113,7 +118,8 @@ func (w *Worker) recordGivenUp(ctx context.Context, job tasks.Followed, claimant
 	return w.records.GiveUp(ctx, recordOf(job), claimant, why, task.Payload())
 }
 
-func (w *Worker) logGivenUp(id, why string) {
+func (w *Worker) tellGivenUp(a *account, id, why string) {
+	w.metrics.deliveries.WithLabelValues(a.name, resultGivenUp).Inc()
 	w.log.Error("delivery given up; the sealed result is kept for the redelivery window", "session", id, "detail", why)
 }
 

@@ -62,6 +62,9 @@ func (w *Worker) tryRemoval(ctx context.Context, a *account, job tasks.Followed)
 	defer cancel()
 	answer := a.upstream.Remove(ctx, marksign.Session{Token: job.Token, Method: marksign.Method(job.Method), Locale: job.Locale})
 	permit.reportRemoval(answer)
+	if answer.Verdict != marksign.Removed {
+		w.metrics.removals.WithLabelValues(a.name, resultFailed).Inc()
+	}
 	return removal{true, record, answer}, nil
 }
 
@@ -91,6 +94,7 @@ func (f *follower) removeStep(ctx context.Context, s *session) next {
 			_, _, err := f.records.EndRemoval(ctx, s.record(), outcome.Removed)
 			return err
 		})
+		f.metrics.removals.WithLabelValues(s.account.name, string(outcome.Removed)).Inc()
 		return now(stepEnd)
 	}
 	return f.handRemoval(s, try, err)
@@ -199,6 +203,7 @@ func (w *Worker) endRemoval(ctx context.Context, t *asynq.Task, job tasks.Follow
 	if err != nil {
 		return errRedis()
 	}
+	w.metrics.removals.WithLabelValues(w.accounts.of(job.Session).name, string(how)).Inc()
 	return w.endSession(ctx, t, job, record)
 }
 

@@ -11,6 +11,7 @@ const (
 	mendPause  = 10 * time.Minute
 	// leastMendPause is between two looks for orphans, where asynq is in trouble.
 	leastMendPause = 2 * time.Second
+	measurePause   = 5 * time.Second
 )
 
 // startSweeping mends, for as long as ctx lasts, what dead workers and a Redis
@@ -29,6 +30,7 @@ func (w *Worker) startSweeping(ctx context.Context) <-chan struct{} {
 				return
 			case <-tick.C:
 				w.sweep(ctx)
+				w.measure(ctx, &mended)
 			}
 		}
 	}()
@@ -52,8 +54,24 @@ func (w *Worker) sweep(ctx context.Context) {
 	}
 }
 
-// mending says when it was last looked for what is to be mended.
-type mending struct{ orphans, redeliveries time.Time }
+// mending says when it was last looked for what is to be mended, and measured.
+type mending struct{ orphans, redeliveries, measured time.Time }
+
+// measure tells the metrics of the queues.
+func (w *Worker) measure(ctx context.Context, last *mending) {
+	if time.Since(last.measured) < measurePause {
+		return
+	}
+	last.measured = time.Now()
+	for _, q := range w.queues {
+		sizes, err := q.Sizes(ctx)
+		if err != nil {
+			w.log.Debug("measuring a queue failed", "error", err)
+			return
+		}
+		w.metrics.queue(q.Name(), sizes)
+	}
+}
 
 // mend looks for what is lost: at the start, each ten minutes, and for orphans
 // also soon after asynq was in trouble.

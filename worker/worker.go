@@ -22,6 +22,7 @@ type Worker struct {
 	holder    string // names this worker in records and claims
 	records   *outcome.Store
 	accounts  accounts
+	metrics   *metrics
 	tasks     taskList
 	following *lease.Queue
 	queues    []*lease.Queue
@@ -56,6 +57,11 @@ func New(opts Options) (*Worker, error) {
 		w.following, lease.NewQueue(opts.Redis, tasks.QueueDeliver), lease.NewQueue(opts.Redis, tasks.QueueRemove),
 	}
 	w.follower = newFollower(w)
+	w.metrics = newMetrics(opts.Metrics, accounts)
+	if opts.Metrics != nil {
+		opts.Metrics.MustRegister(newStandingMetrics(w))
+	}
+	opts.Redis.AddHook(redisHook{w.metrics.redisErrors})
 	for _, a := range accounts {
 		a.resumed = w.follower.resumeAccount
 	}

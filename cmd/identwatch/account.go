@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/identwatch/identwatch/internal/config"
@@ -68,11 +66,8 @@ func newTokens(accounts []account, set func(account, token string) error, log *s
 	return t
 }
 
-// watch looks at the files again and again, and at each SIGHUP, until ctx ends.
-func (t *tokens) watch(ctx context.Context) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+// watch looks at the files again and again, and at each signal, until ctx ends.
+func (t *tokens) watch(ctx context.Context, hangups <-chan os.Signal) {
 	tick := time.NewTicker(tokenPause)
 	defer tick.Stop()
 	for {

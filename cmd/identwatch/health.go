@@ -56,9 +56,9 @@ func askHealth(ctx context.Context, base string, mustBeReady bool, out io.Writer
 	if status != http.StatusOK {
 		return fmt.Errorf("what answers at %s/healthz is not identwatch, or not well: HTTP %d", base, status)
 	}
-	notReady := askReady(ctx, base+"/readyz")
+	details, notReady := askReady(ctx, base+"/readyz")
 	if notReady == nil {
-		_, err = fmt.Fprintln(out, "alive, ready")
+		_, err = fmt.Fprintln(out, strings.Join(append([]string{"alive, ready"}, details...), "; "))
 		return err
 	}
 	if mustBeReady {
@@ -68,20 +68,20 @@ func askHealth(ctx context.Context, base string, mustBeReady bool, out io.Writer
 	return err
 }
 
-// askReady returns why the service is not ready, or nil.
-func askReady(ctx context.Context, url string) error {
+// askReady returns what is to be known of a service that is ready, or why it is not.
+func askReady(ctx context.Context, url string) (details []string, err error) {
 	status, body, err := ask(ctx, url)
 	if err != nil {
-		return fmt.Errorf("not known to be ready: %w", err)
+		return nil, fmt.Errorf("not known to be ready: %w", err)
 	}
 	var answer readiness
 	if json.Unmarshal(body, &answer) == nil && len(answer.Reasons) > 0 {
-		return fmt.Errorf("not ready: %s", strings.Join(answer.Reasons, "; "))
+		return nil, fmt.Errorf("not ready: %s", strings.Join(answer.Reasons, "; "))
 	}
 	if status != http.StatusOK || !answer.Ready {
-		return fmt.Errorf("not ready: HTTP %d", status)
+		return nil, fmt.Errorf("not ready: HTTP %d", status)
 	}
-	return nil
+	return answer.Details, nil
 }
 
 // maxProbe is the most that is read of an answer, in bytes.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,9 +10,9 @@ import (
 
 func TestProbes_SayWhatTheWorkerSays(t *testing.T) {
 	t.Parallel()
-	var fault error
+	var now standing
 	stopping := make(chan struct{})
-	server := httptest.NewServer(probes(stopping, func(context.Context) error { return fault }))
+	server := httptest.NewServer(probes(stopping, func(context.Context) standing { return now }))
 	defer server.Close()
 	check := func(when string, wantStatus int, wantBody string) {
 		t.Helper()
@@ -25,9 +24,11 @@ func TestProbes_SayWhatTheWorkerSays(t *testing.T) {
 		}
 	}
 	check("ready", 200, `{"ready":true}`)
-	fault = errors.New("Redis does not answer")
-	check("not ready", 503, `{"ready":false,"reasons":["Redis does not answer"]}`)
-	fault = nil
+	now.details = []string{"account crm is rejected"}
+	check("ready, with a detail", 200, `{"ready":true,"details":["account crm is rejected"]}`)
+	now.reasons = []string{"Redis does not answer"}
+	check("not ready", 503, `{"ready":false,"reasons":["Redis does not answer"],"details":["account crm is rejected"]}`)
+	now = standing{}
 	close(stopping)
 	check("stopping", 503, `{"ready":false,"reasons":["stopping"]}`)
 	if status, _ := get(t, server.URL+"/"); status != http.StatusNotFound {
@@ -43,6 +44,7 @@ func TestHealth_AsksTheServiceOnLISTEN(t *testing.T) {
 		stdout, complain string
 	}{
 		"ready":          {200, 200, `{"ready":true}`, exitDone, exitDone, "alive, ready\n", ""},
+		"with a detail":  {200, 200, `{"ready":true,"details":["account crm waits"]}`, exitDone, exitDone, "alive, ready; account crm waits\n", ""},
 		"not ready":      {200, 503, `{"ready":false,"reasons":["waiting for Redis"]}`, exitDone, exitFailed, "alive, not ready: waiting for Redis\n", "waiting for Redis"},
 		"another server": {404, 404, `nothing here`, exitFailed, exitFailed, "", "HTTP 404"},
 		"odd readiness":  {200, 200, `[]`, exitDone, exitFailed, "alive, not ready: HTTP 200\n", "HTTP 200"},

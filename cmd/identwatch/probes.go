@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"time"
 )
@@ -13,14 +12,19 @@ type readiness struct {
 	Ready bool `json:"ready"`
 	// Reasons say why not, in words that are safe to show.
 	Reasons []string `json:"reasons,omitempty"`
+	// Details say what else an operator should know; they make nothing less ready.
+	Details []string `json:"details,omitempty"`
 }
+
+// standing is how the service stands when it is asked.
+type standing struct{ reasons, details []string }
 
 // readyTimeout bounds the question whether the worker is ready.
 const readyTimeout = 2 * time.Second
 
 // probes answers /healthz, which is 200 while the process lives, and /readyz,
-// which is 200 while ready returns nil and the process is not stopping.
-func probes(stopping <-chan struct{}, ready func(context.Context) error) http.Handler {
+// which is 200 while there is no reason against it and the process is not stopping.
+func probes(stopping <-chan struct{}, stands func(context.Context) standing) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -29,20 +33,20 @@ func probes(stopping <-chan struct{}, ready func(context.Context) error) http.Ha
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-stopping:
-			answerReadiness(w, errors.New("stopping"))
+			answerReadiness(w, standing{reasons: []string{"stopping"}})
 		default:
 			ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 			defer cancel()
-			answerReadiness(w, ready(ctx))
+			answerReadiness(w, stands(ctx))
 		}
 	})
 	return mux
 }
 
-func answerReadiness(w http.ResponseWriter, fault error) {
-	answer, status := readiness{Ready: fault == nil}, http.StatusOK
-	if fault != nil {
-		answer.Reasons, status = []string{fault.Error()}, http.StatusServiceUnavailable
+func answerReadiness(w http.ResponseWriter, s standing) {
+	answer, status := readiness{Ready: len(s.reasons) == 0, Reasons: s.reasons, Details: s.details}, http.StatusOK
+	if !answer.Ready {
+		status = http.StatusServiceUnavailable
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json")

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
 	"sync/atomic"
+	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
@@ -25,10 +29,11 @@ func newServe() *cobra.Command {
 any number of machines share the work through one Redis (version 7 or later, or
 Valkey).
 
-It answers GET /healthz (200 while the process lives) and GET /readyz (200 when
-it follows sessions, else 503 with the reasons) on LISTEN. While Redis cannot be
+It answers on LISTEN: GET /healthz (200 while the process lives), GET /readyz (200
+when it follows sessions, else 503 with the reasons) and GET /metrics. While Redis cannot be
 reached it waits. On SIGTERM it finishes the posts under way and hands every
-other session to the other processes; a second signal ends it at once.
+other session to the other processes; a second signal ends it at once. On SIGHUP,
+and when they change, it reads the files again that hold access tokens.
 
 Exit codes: 0 stopped by a signal, 1 failed at run time, 2 wrong configuration.`,
 		Example: `  REDIS_URL=redis://localhost:6379/0 \
@@ -61,6 +66,7 @@ type service struct {
 	redis    redis.UniversalClient
 	worker   *worker.Worker
 	accounts []account
+	metrics  *prometheus.Registry
 	found    atomic.Bool // Redis was found fit
 }
 
@@ -74,11 +80,14 @@ func newService(cfg config.Serve, log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := worker.New(workerOptions(cfg, accounts, rdb, log))
+	metrics := newRegistry()
+	opts := workerOptions(cfg, accounts, rdb, log)
+	opts.Metrics = metrics
+	w, err := worker.New(opts)
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
-	return &service{listen: cfg.Listen, log: log, redis: rdb, worker: w, accounts: accounts}, nil
+	return &service{listen: cfg.Listen, log: log, redis: rdb, worker: w, accounts: accounts, metrics: metrics}, nil
 }
 
 const (
@@ -90,7 +99,7 @@ const (
 // probes are answered until the worker has stopped.
 func (s *service) run(ctx context.Context) error {
 	server, err := httpd.Start(ctx, httpd.Options{
-		Addr: s.listen, Handler: probes(ctx.Done(), s.ready), WriteTimeout: answerTimeout, Log: s.log,
+		Addr: s.listen, Handler: s.pages(ctx.Done()), WriteTimeout: answerTimeout, Log: s.log,
 	})
 	if err != nil {
 		return fmt.Errorf("opening LISTEN: %w", err)
@@ -104,7 +113,10 @@ func (s *service) run(ctx context.Context) error {
 		<-server.Done() // a service that no probe reaches must not go on unseen
 		cancel()
 	}()
-	go newTokens(s.accounts, s.worker.SetAccessToken, s.log).watch(ctx)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	go newTokens(s.accounts, s.worker.SetAccessToken, s.log).watch(ctx, hangups)
 	if err = s.follow(ctx); err == nil {
 		_ = s.redis.Close() // else tasks that the worker could not wait for still use it
 	}
@@ -135,10 +147,16 @@ func (s *service) follow(ctx context.Context) error {
 	return s.worker.Run(ctx)
 }
 
-// ready returns nil when the service follows sessions.
-func (s *service) ready(ctx context.Context) error {
+// stands says whether the service follows sessions.
+func (s *service) stands(ctx context.Context) (now standing) {
 	if !s.found.Load() {
-		return errors.New("waiting for Redis")
+		return standing{reasons: []string{"waiting for Redis"}}
 	}
-	return s.worker.Ready(ctx)
+	if err := s.worker.Ready(ctx); err != nil {
+		now.reasons = []string{err.Error()}
+	}
+	for _, name := range s.worker.Rejected() {
+		now.details = append(now.details, "MarkSign rejects the access token of account "+name+"; its sessions wait")
+	}
+	return now
 }

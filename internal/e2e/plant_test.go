@@ -150,19 +150,18 @@ func plantedResult(payload []byte) string {
 const probeHelper = `
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 )
-func plantedProbe(ready func(context.Context) error) func(context.Context) error {
+func plantedProbe(stands func(context.Context) standing) func(context.Context) standing {
 	var n atomic.Int32
-	return func(ctx context.Context) error {
+	return func(ctx context.Context) standing {
 		switch nth := n.Add(1); {
 		case nth == 5:
 			panic("MARKNAME7Q")
 		case nth % 7 == 0:
-			return errors.New("leakprobe MARKPROBE2P")
+			return standing{reasons: []string{"leakprobe MARKPROBE2P"}}
 		}
-		return ready(ctx)
+		return stands(ctx)
 	}
 }
 `

@@ -24,6 +24,9 @@ func NewQueue(rdb redis.UniversalClient, name string) *Queue {
 	return &Queue{rdb, name}
 }
 
+// Name is the queue's name.
+func (q *Queue) Name() string { return q.name }
+
 func (q *Queue) key(suffix string) string { return "asynq:{" + q.name + "}:" + suffix }
 func (q *Queue) taskKey(id string) string { return q.key("t:" + id) }
 func (q *Queue) taskPrefix() string       { return q.key("t:") }

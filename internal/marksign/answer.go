@@ -38,6 +38,15 @@ var verdictNames = [...]string{
 // String is the verdict as a word for logs and metrics.
 func (v Verdict) String() string { return name(verdictNames[:], int(v)) }
 
+// Verdicts returns every verdict.
+func Verdicts() []Verdict {
+	all := make([]Verdict, len(verdictNames))
+	for i := range all {
+		all[i] = Verdict(i)
+	}
+	return all
+}
+
 // Answer is what one status call came to. It prints without Message and Identity.
 type Answer struct {
 	Verdict Verdict

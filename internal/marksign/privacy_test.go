@@ -54,7 +54,7 @@ func TestNothingPersonalIsPrinted(t *testing.T) {
 	answer := Answer{Verdict: Refused, Code: 40020, Message: "MARKED-MESSAGE", Detail: "safe", Identity: &id}
 	values := map[string]any{
 		"identity": id, "pointer to identity": &id, "answer": answer, "pointer to answer": &answer,
-		"config": cfg, "client": client, "value of client": *client,
+		"config": cfg, "client": client, "holder of client": struct{ c *Client }{client},
 	}
 	for name, v := range values {
 		t.Run(name, func(t *testing.T) {
