@@ -345,7 +345,7 @@ func TestRun_RefusesBadOptionsAllAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("bad options are accepted")
 	}
-	for _, want := range []string{"Redis is required", "Sender is required", "Lease", "ShutdownTimeout", "PollRate", "Pace", "outcome key"} {
+	for _, want := range []string{"Redis is required", "Accounts is empty", "Lease", "ShutdownTimeout", "PollRate", "Pace", "outcome key"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %q: %v", want, err)
 		}
