@@ -1,11 +1,16 @@
 package main
 
 import (
+	"log/slog"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/monitor"
 )
 
 // newRegistry makes a registry that tells of the process too.
@@ -20,5 +25,18 @@ func (s *service) pages(stopping <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", probes(stopping, s.stands))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	if s.monitor != nil {
+		mux.Handle(monitor.Path, s.monitor)
+	}
 	return mux
+}
+
+// newMonitor makes the page that shows the queues, or nil where the configuration
+// names no password for it.
+func newMonitor(cfg config.Serve, rdb redis.UniversalClient, log *slog.Logger) http.Handler {
+	password := cfg.MonitorPassword.Reveal()
+	if password == "" {
+		return nil
+	}
+	return monitor.New(monitor.Options{Redis: rdb, User: cfg.MonitorUser, Password: password, Write: cfg.MonitorWrite, Log: log})
 }

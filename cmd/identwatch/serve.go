@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -67,7 +68,8 @@ type service struct {
 	worker   *worker.Worker
 	accounts []account
 	metrics  *prometheus.Registry
-	found    atomic.Bool // Redis was found fit
+	monitor  http.Handler // of the queues; nil where there is no password for it
+	found    atomic.Bool  // Redis was found fit
 }
 
 // newService puts the parts together. It connects to nothing.
@@ -87,7 +89,7 @@ func newService(cfg config.Serve, log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
-	return &service{listen: cfg.Listen, log: log, redis: rdb, worker: w, accounts: accounts, metrics: metrics}, nil
+	return &service{listen: cfg.Listen, log: log, redis: rdb, worker: w, accounts: accounts, metrics: metrics, monitor: newMonitor(cfg, rdb, log)}, nil
 }
 
 const (

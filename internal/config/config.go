@@ -39,6 +39,14 @@ type Serve struct {
 	// Listen is host:port, the host empty for all addresses. Port 0 is any free one.
 	Listen string
 
+	// MonitorUser is the name that /monitor asks for, without colons and control
+	// characters.
+	MonitorUser string
+	// MonitorPassword has 12 characters or more, or is "": then there is no /monitor.
+	MonitorPassword Secret[string]
+	// MonitorWrite lets /monitor change tasks and queues, and not only show them.
+	MonitorWrite bool
+
 	// PollPace is Pace as text, without white space.
 	PollPace string
 	// Pace has at least one step. The first is from 0, and each starts later
@@ -129,6 +137,9 @@ func LoadServe(checks Checks) (Serve, error) {
 		CallbackAllowNetworks: parsed(in, "CALLBACK_ALLOW_NETWORKS", shown(parseNetworks)),
 		OutcomeKeys:           secret(in, "OUTCOME_KEYS", parseOutcomeKeys),
 		Listen:                parsed(in, "LISTEN", shown(checkListen)),
+		MonitorUser:           parsed(in, "MONITOR_USER", shown(checkUser)),
+		MonitorPassword:       secret(in, "MONITOR_PASSWORD", checkPassword),
+		MonitorWrite:          parsed(in, "MONITOR_WRITE", shown(parseBool)),
 		PollPace:              pace.text,
 		Pace:                  pace.steps,
 		PollRate:              ranged(in, "POLL_RATE", parseRate),
@@ -199,6 +210,9 @@ func LoadReceive() (Receive, error) {
 // checkTogether finds what no variable shows by itself. It says nothing about a
 // variable that already has a fault of its own.
 func (in *input) checkTogether(cfg Serve) {
+	if cfg.MonitorWrite && !in.given("MONITOR_PASSWORD") {
+		in.fault("MONITOR_WRITE", "is true, and without a password there is no /monitor: set MONITOR_PASSWORD, or take MONITOR_WRITE away")
+	}
 	if in.faulty("DELIVERY_TIMEOUT") || in.faulty("SHUTDOWN_TIMEOUT") {
 		return
 	}

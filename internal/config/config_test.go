@@ -77,9 +77,11 @@ func TestLoadServe_Defaults(t *testing.T) {
 			WebhookSigningKey:   NewSecret(""),
 			APIKeys:             NewSecret[[][32]byte](nil),
 		}},
-		OutcomeKeys: NewSecret([][]byte{bytes.Repeat([]byte{2}, 32)}),
-		Listen:      ":8080",
-		PollPace:    "1s,30s:2s,60s:3s,2m:5s",
+		OutcomeKeys:     NewSecret([][]byte{bytes.Repeat([]byte{2}, 32)}),
+		Listen:          ":8080",
+		MonitorUser:     "operator",
+		MonitorPassword: NewSecret(""),
+		PollPace:        "1s,30s:2s,60s:3s,2m:5s",
 		Pace: []PaceStep{
 			{0, time.Second},
 			{30 * time.Second, 2 * time.Second},
@@ -156,12 +158,14 @@ func TestLoadServe_EachVariableSetsItsField(t *testing.T) {
 		"CALLBACK_ALLOW_HTTP": "true", "CALLBACK_ALLOW_NETWORKS": "10.0.0.0/8, 192.0.2.7,fd00::/8",
 		"WEBHOOK_SECRETS": encoded(24, 3) + ",whsec_" + encoded(64, 4), "WEBHOOK_SIGNING_KEY": "whsk_" + encoded(64, 5),
 		"OUTCOME_KEYS": strings.TrimRight(encoded(32, 6), "=") + "," + encoded(32, 7), "LISTEN": "127.0.0.1:9000",
+		"MONITOR_USER": "ona", "MONITOR_PASSWORD": "pass word č:12", "MONITOR_WRITE": "true",
 		"POLL_PACE": " 2s, 1m:10s ", "POLL_RATE": "0.5", "POLL_WORKERS": "1", "FOLLOW_LIMIT": "1000000",
 		"LEASE": "3s", "SESSION_TIMEOUT": "1d", "DELIVERY_WINDOW": "30d", "DELIVERY_TIMEOUT": "1s",
 		"DELIVERY_CONCURRENCY": "1000", "REDELIVERY_WINDOW": "0", "LOG_LEVEL": "warn", "LOG_FORMAT": "text",
 		"SHUTDOWN_TIMEOUT": "17s", "API_KEYS": "sha256:" + strings.Repeat("ab", 32),
 	}
 	setRequired(t)
+	t.Setenv("MONITOR_PASSWORD", "without it MONITOR_WRITE is a fault")
 	base := mustLoadServe(t)
 	for field := range reflect.TypeFor[environment]().Fields() {
 		name := field.Tag.Get("envconfig")
@@ -263,6 +267,17 @@ func TestLoadServe_FaultsOfVariablesTogether(t *testing.T) {
 		"no word on plain http where leave is misspelt": {
 			map[string]string{"CALLBACK_URL": "http://receiver:8091/", "CALLBACK_ALLOW_HTTP": "yes"},
 			`CALLBACK_ALLOW_HTTP: is "yes", neither true nor false: write one of the two`,
+		},
+		"a monitor that may change what nobody may see": {
+			map[string]string{"MONITOR_WRITE": "true"},
+			"MONITOR_WRITE: is true, and without a password there is no /monitor: set MONITOR_PASSWORD, or take MONITOR_WRITE away",
+		},
+		"a monitor with a password of 12 characters": {
+			map[string]string{"MONITOR_WRITE": "true", "MONITOR_PASSWORD": "ąčęėįšųūž123"}, "",
+		},
+		"no word on writing where the password is wrong": {
+			map[string]string{"MONITOR_WRITE": "true", "MONITOR_PASSWORD": "short"},
+			"MONITOR_PASSWORD: is too short: write 12 characters or more, for example from `identwatch secret outcome --bare`",
 		},
 	}
 	for name, test := range tests {

@@ -106,6 +106,14 @@ var badValues = map[string][]struct{ value, want string }{
 		{":65536", "wrong port"},
 		{":-1", "wrong port"},
 	},
+	"MONITOR_USER": {{"a:b", "without colons"}, {"bell\a", "control characters"}, {"\xff", "no name"}},
+	"MONITOR_PASSWORD": {
+		{"elevenchars", "too short: write 12 characters or more"},
+		{"ąčęėįšųūž90", "too short"},
+		{"twelve chars\nand a line", "control characters"},
+		{"twelve chars\xff", "not UTF-8"},
+	},
+	"MONITOR_WRITE": {{"maybe", "neither true nor false"}, {"true", "without a password there is no /monitor"}},
 	"POLL_PACE": {
 		{"1", "wrong at item 1: the pause is not a duration"},
 		{"0s:1s", "write a pause alone"},

@@ -26,12 +26,13 @@ func TestSecretFile_StandsForTheValue(t *testing.T) {
 			"WEBHOOK_SECRETS":       encoded(32, 1) + "\n" + encoded(32, 2) + "\r\n\n" + encoded(32, 3) + "," + encoded(32, 4),
 			"WEBHOOK_SIGNING_KEY":   "whsk_" + encoded(32, 5),
 			"OUTCOME_KEYS":          encoded(32, 6) + "\n" + encoded(32, 7),
+			"MONITOR_PASSWORD":      " of 12 characters ",
 		} {
 			t.Setenv(name+"_FILE", writeFile(t, value+end))
 		}
 		cfg := mustLoadServe(t)
-		got := []string{cfg.RedisURL.Reveal(), cfg.Accounts[0].MarkSignAccessToken.Reveal(), cfg.Accounts[0].WebhookSigningKey.Reveal()}
-		want := []string{"redis://from-file:6379", "token-from-file", "whsk_" + encoded(32, 5)}
+		got := []string{cfg.RedisURL.Reveal(), cfg.Accounts[0].MarkSignAccessToken.Reveal(), cfg.Accounts[0].WebhookSigningKey.Reveal(), cfg.MonitorPassword.Reveal()}
+		want := []string{"redis://from-file:6379", "token-from-file", "whsk_" + encoded(32, 5), " of 12 characters "}
 		if !slices.Equal(got, want) {
 			t.Errorf("end %q: got %q, want %q", end, got, want)
 		}

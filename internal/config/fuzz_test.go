@@ -123,6 +123,8 @@ func FuzzSecrets(f *testing.F) {
 		if err == nil && (token != text || strings.ContainsAny(token, " \t\r\n\x00")) {
 			t.Errorf("token %q of %q", token, text)
 		}
+		_, err = checkPassword(text)
+		hidden(t, text, err)
 	})
 }
 
@@ -163,6 +165,10 @@ var vocabulary = sync.OnceValue(func() string {
 	said = append(said, err)
 	_, err = checkToken(" ")
 	said = append(said, err)
+	for _, text := range []string{"-", "\n"} {
+		_, err = checkPassword(text)
+		said = append(said, err)
+	}
 	for _, text := range []string{"-", " ", "https://u@h", "https://h:0", "https://h/#", ",", "whsk_"} {
 		_, redisErr := checkRedisURL(text)
 		_, baseErr := parseBaseURL(text)

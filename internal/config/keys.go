@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -17,6 +18,28 @@ const outcomeKeySize = 32
 func checkToken(text string) (string, error) {
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, isSpaceOrControl) {
 		return "", errors.New("no access token, for it has white space or control characters: write the token alone")
+	}
+	return text, nil
+}
+
+// checkUser returns the name as it is. Basic authentication ends it at a colon.
+func checkUser(text string) (string, error) {
+	if !utf8.ValidString(text) || strings.Contains(text, ":") || strings.ContainsFunc(text, unicode.IsControl) {
+		return "", errors.New("no name to log in with: write it without colons and control characters")
+	}
+	return text, nil
+}
+
+// minPassword is the shortest password, in characters.
+const minPassword = 12
+
+// checkPassword returns the password as it is.
+func checkPassword(text string) (string, error) {
+	switch {
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
+		return "", errors.New("no password, for it has control characters or is not UTF-8: write it on one line")
+	case utf8.RuneCountInString(text) < minPassword:
+		return "", errors.New("too short: write 12 characters or more, for example from `identwatch secret outcome --bare`")
 	}
 	return text, nil
 }

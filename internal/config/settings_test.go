@@ -84,7 +84,7 @@ func TestMarkdown_HasARowForEachSetting(t *testing.T) {
 		6:  "| `MARKSIGN_LOCALE` | `lt` | language of the messages of MarkSign (lt or en); of each account |",
 		7:  "| `CALLBACK_URL` | none | ",
 		10: "| `WEBHOOK_SECRETS` or `WEBHOOK_SECRETS_FILE` | required unless `WEBHOOK_SIGNING_KEY` is set | ",
-		19: "| `LEASE` | `10s` | how long the sessions of a dead process wait for another (3s to 5m) |",
+		22: "| `LEASE` | `10s` | how long the sessions of a dead process wait for another (3s to 5m) |",
 	} {
 		if !strings.HasPrefix(rows[i], want) {
 			t.Errorf("row %d: got  %s\nwant %s", i, rows[i], want)

@@ -6,13 +6,12 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/hibiken/asynq"
-	"github.com/hibiken/asynqmon"
-
+	shipped "github.com/identwatch/identwatch/internal/monitor"
 	"github.com/identwatch/identwatch/tasks"
 )
 
-// monitor is asynqmon, by its API: what an operator sees and does.
+// monitor is asynqmon as the service mounts it, by its API: what an operator sees
+// and does.
 type monitor struct {
 	t *testing.T
 	h http.Handler
@@ -20,15 +19,13 @@ type monitor struct {
 
 func (w *world) monitor() *monitor {
 	w.t.Helper()
-	h := asynqmon.New(asynqmon.Options{RedisConnOpt: asynq.RedisClientOpt{Addr: w.redis.Addr}})
-	w.t.Cleanup(func() { _ = h.Close() })
-	return &monitor{w.t, h}
+	return &monitor{w.t, shipped.New(shipped.Options{Redis: w.rdb, Open: true, Write: true})}
 }
 
 // do makes a call to the API and returns the HTTP status and the body.
 func (m *monitor) do(method, path string) (int, []byte) {
 	rec := httptest.NewRecorder()
-	m.h.ServeHTTP(rec, httptest.NewRequest(method, "/api"+path, http.NoBody))
+	m.h.ServeHTTP(rec, httptest.NewRequest(method, shipped.Path+"api"+path, http.NoBody))
 	return rec.Code, rec.Body.Bytes()
 }
 
