@@ -326,30 +326,6 @@ func TestRemove_GoesOutOnlyOnceTheNoteIsReadBack(t *testing.T) {
 	}
 }
 
-func TestCancelled_PostsNothingAndRemoves(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.start()
-		s := w.session("a", confirming(time.Hour))
-		time.Sleep(5 * time.Second)
-		store := outcome.NewStore(outcome.Config{Redis: w.rdb})
-		if did, _, err := store.Cancel(w.ctx, outcome.Session{ID: s.ID(), Retention: 24 * time.Hour}); !did || err != nil {
-			t.Fatalf("cancelled %v, error %v", did, err)
-		}
-		time.Sleep(4 * time.Second) // a third of a lease
-		polls := w.seen("a").Polls
-		if err := w.tasks.RunTask(tasks.QueueFollow, s.ID()); err != nil {
-			t.Fatal(err)
-		}
-		result := w.awaitEnd("a", time.Minute)
-		if result.Delivery != outcome.Cancelled || result.Removal != outcome.Removed || len(w.receiver.of("a")) != 0 {
-			t.Errorf("the result %+v, %d posts", result, len(w.receiver.of("a")))
-		}
-		if seen := w.seen("a"); seen.Removes != 1 || seen.Polls != polls {
-			t.Errorf("%d DELETEs, %d polls after it was cancelled", seen.Removes, seen.Polls-polls)
-		}
-	})
-}
-
 func TestOperator_RunsAFinishedTaskAgainWithoutEffect(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start()

@@ -12,6 +12,10 @@
 // (renew.go). When the holder dies the task comes due, and whoever runs it takes
 // the session over from where its record says it stands.
 //
+// Beside the workers, an [Inspector] tells how sessions stand (inspect.go,
+// sessions.go) and cancels them (cancel.go), and a [Redelivery] has given-up events
+// posted once more (redeliver.go). They work through Redis alone.
+//
 // The package never reads the environment, and nothing personal leaves it but
 // in the event that is posted.
 package worker

@@ -49,6 +49,26 @@ func (l taskList) ensureDelivery(ctx context.Context, job tasks.Followed, timeou
 	return l.ensure(ctx, tasks.QueueDeliver, job.ID(), task, after)
 }
 
+func (l taskList) ensureRemoval(ctx context.Context, job tasks.Followed, timeout, after time.Duration) error {
+	task, err := tasks.NewRemoveTask(job, 2*timeout)
+	if err != nil {
+		return err
+	}
+	return l.ensure(ctx, tasks.QueueRemove, job.ID(), task, after)
+}
+
+// find returns a task, nil where there is none.
+func (l taskList) find(queue, id string) (*asynq.TaskInfo, error) {
+	info, err := l.inspector.GetTaskInfo(queue, id)
+	switch {
+	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
+		return nil, nil //nolint:nilnil // none is an answer
+	case err != nil:
+		return nil, fmt.Errorf("looking at a task of %s: %w", queue, err)
+	}
+	return info, nil
+}
+
 // rerun runs a known task again where it was finished or archived.
 func (l taskList) rerun(queue, id string) error {
 	info, err := l.inspector.GetTaskInfo(queue, id)

@@ -30,7 +30,7 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 		w.log.Error("taking a session failed", "session", job.ID(), "error", err)
 		return errRedis()
 	}
-	if held {
+	if held && record.State != outcome.Cancelled {
 		w.follower.keep(job.ID())
 		return errFollowing(w.opts.Lease)
 	}
@@ -114,11 +114,7 @@ func (w *Worker) ensureDelivery(ctx context.Context, job tasks.Followed, after t
 }
 
 func (w *Worker) ensureRemoval(ctx context.Context, job tasks.Followed, after time.Duration) error {
-	task, err := tasks.NewRemoveTask(job, 2*w.removeTimeout())
-	if err != nil {
-		return err
-	}
-	return w.tasks.ensure(ctx, tasks.QueueRemove, job.ID(), task, after)
+	return w.tasks.ensureRemoval(ctx, job, w.removeTimeout(), after)
 }
 
 // logFinished writes the one line that an operator reads of a session. Its times

@@ -14,7 +14,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/identwatch/identwatch/internal/marksim"
-	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -274,14 +273,13 @@ func (l *life) stopSession(how string, which int) {
 			l.deleted[token] = true
 		}
 	default:
-		store := outcome.NewStore(outcome.Config{Redis: l.rdb})
-		did, _, err := store.Cancel(l.ctx, outcome.Session{ID: "default:" + token, Retention: 24 * time.Hour})
-		if err != nil {
+		status, err := NewInspector(l.rdb).Cancel(l.ctx, "", token)
+		switch {
+		case errors.Is(err, ErrNoSession), errors.Is(err, ErrOutcomeFirst):
+		case err != nil:
 			l.t.Fatal(err)
+		default:
+			l.canceled[token] = status.EndedAt
 		}
-		if did && l.canceled[token].IsZero() {
-			l.canceled[token] = time.Now()
-		}
-		_ = l.tasks.RunTask(tasks.QueueFollow, "default:"+token)
 	}
 }

@@ -129,7 +129,7 @@ func TestRedeliver_SaysWhyNot(t *testing.T) {
 			t.Errorf("followed: %v", err)
 		}
 		store := outcome.NewStore(outcome.Config{Redis: w.rdb})
-		if _, _, err := store.Cancel(w.ctx, outcome.Session{ID: "default:stopped"}); err != nil {
+		if _, _, err := store.Cancel(w.ctx, outcome.Session{ID: "default:stopped"}, outcome.RemovalHanded); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.redelivery().Redeliver(w.ctx, "default:stopped"); !errors.Is(err, ErrCancelled) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"text/tabwriter"
@@ -35,10 +36,11 @@ the same webhook-id, by the schedule of a first delivery. That can be done for a
 long as the service keeps the result, REDELIVERY_WINDOW from the first giving up.
 
 It takes the tokens that are its arguments, or with --all every given-up delivery;
---since and --host choose among those, and can be combined. It writes a line for
-each to standard output, and for what it cannot deliver again the reason to
-standard error: what was delivered is erased, and what is being delivered goes on
-by itself. Repeating it is safe. The workers post; the command does not wait for them.
+--since, --host and --account choose among those, and can be combined. It writes a
+line for each to standard output, and for what it cannot deliver again the reason
+to standard error: what was delivered is erased, and what is being delivered goes
+on by itself. Repeating it is safe. The workers post; the command does not wait
+for them.
 
 Exit codes: 0 all are posted again, 1 some are not, 2 wrong usage or configuration.`,
 		Example: `  identwatch redeliver 1c5cd62c-bbf7-779e-3fb4-bad3433ad83f
@@ -55,7 +57,7 @@ Exit codes: 0 all are posted again, 1 some are not, 2 wrong usage or configurati
 	f.StringVar(&flags.since, "since", "", "those given up since a `time` such as 2026-11-21T20:51:03Z, or for a duration such as 24h")
 	f.StringVar(&flags.host, "host", "", "those to this `host`, with its port where the callback URL names one")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "write what would be posted again, and change nothing")
-	f.StringVar(&flags.account, "account", "", `MarkSign account of the tokens (default: the only one of ACCOUNTS, or "`+tasks.DefaultAccount+`"); with --all, --since and --host only its deliveries`)
+	f.StringVar(&flags.account, "account", "", `MarkSign `+"`account`"+` of the tokens (default: the only one of ACCOUNTS, or "`+tasks.DefaultAccount+`"); without tokens, those of this account alone`)
 	return cmd
 }
 
@@ -67,8 +69,10 @@ func (f redeliverFlags) check(args []string) error {
 	case len(args) > 0 && choosing:
 		return errors.New("give tokens, or --all, --since or --host, but not both")
 	}
-	_, err := f.sinceTime()
-	return err
+	if _, err := f.sinceTime(); err != nil {
+		return err
+	}
+	return checkAccount(f.account)
 }
 
 func (f redeliverFlags) sinceTime() (time.Time, error) {
@@ -139,7 +143,7 @@ func (r *redelivering) run(ctx context.Context, tokens []string) error {
 			if !worker.IsRefusal(err) {
 				return err
 			}
-			r.refuse(given.Session.Token, err)
+			r.refuse(given.Session, err)
 			continue
 		}
 		r.done.Add(1)
@@ -166,15 +170,13 @@ func (r *redelivering) choose(ctx context.Context, tokens []string) ([]worker.Gi
 		return nil, err
 	}
 	all, err := r.List(ctx, since)
-	var chosen []worker.GivenUp
-	for _, given := range all {
-		ofHost := r.flags.host == "" || r.host(given) == r.flags.host
-		ofAccount := r.flags.account == "" || given.Session.Account == r.flags.account
-		if ofHost && ofAccount {
-			chosen = append(chosen, given)
-		}
-	}
-	return chosen, err
+	return slices.DeleteFunc(all, func(given worker.GivenUp) bool { return !r.chosen(given) }), err
+}
+
+// chosen says whether --host and --account, where they are given, choose a delivery.
+func (r *redelivering) chosen(given worker.GivenUp) bool {
+	return (r.flags.host == "" || r.host(given) == r.flags.host) &&
+		(r.flags.account == "" || given.Session.Account == r.flags.account)
 }
 
 func (r *redelivering) host(g worker.GivenUp) string { return g.Host(r.fallback[g.Session.Account]) }
@@ -183,7 +185,7 @@ func (r *redelivering) find(ctx context.Context, tokens []string) (found []worke
 	for _, token := range tokens {
 		s := tasks.Session{Token: token, Method: tasks.SmartID, Account: r.flags.account}
 		if err := s.Validate(); err != nil {
-			r.refuse(token, err)
+			r.refuse(s, err)
 			continue
 		}
 		given, err := r.Find(ctx, s.ID())
@@ -191,7 +193,7 @@ func (r *redelivering) find(ctx context.Context, tokens []string) (found []worke
 		case err == nil:
 			found = append(found, given)
 		case worker.IsRefusal(err):
-			r.refuse(token, err)
+			r.refuse(s, err)
 		default:
 			return nil, err
 		}
@@ -199,9 +201,15 @@ func (r *redelivering) find(ctx context.Context, tokens []string) (found []worke
 	return found, nil
 }
 
-func (r *redelivering) refuse(token string, why error) {
+// refuse tells of a session by its token, where the account is not the usual one
+// with that.
+func (r *redelivering) refuse(s tasks.Session, why error) {
 	r.refused.Add(1)
-	r.progress.refused(token, 0, why)
+	name := s.Token
+	if s.Account != "" && s.Account != tasks.DefaultAccount {
+		name = s.ID()
+	}
+	r.progress.refused(name, 0, why)
 }
 
 func (r *redelivering) count() string {

@@ -17,7 +17,7 @@ import (
 )
 
 // givenUp makes the records of given-up deliveries.
-func givenUp(t *testing.T, server *redistest.Server, callbackURL string, tokens ...string) {
+func givenUp(t *testing.T, server *redistest.Server, account, callbackURL string, tokens ...string) {
 	t.Helper()
 	keys, err := outcome.NewKeyring(bytes.Repeat([]byte{1}, outcome.KeySize))
 	if err != nil {
@@ -25,7 +25,7 @@ func givenUp(t *testing.T, server *redistest.Server, callbackURL string, tokens 
 	}
 	store := outcome.NewStore(outcome.Config{Redis: server.Client(), Keyring: keys, DeliveryWindow: time.Hour, RedeliveryWindow: time.Hour})
 	for _, token := range tokens {
-		job := tasks.Followed{Session: tasks.Session{Token: token, Method: tasks.SmartID, CallbackURL: callbackURL}, Retention: time.Hour}
+		job := tasks.Followed{Session: tasks.Session{Token: token, Method: tasks.SmartID, CallbackURL: callbackURL, Account: account}, Retention: time.Hour}
 		task, err := tasks.NewDeliverTask(job, time.Second)
 		if err != nil {
 			t.Fatal(err)
@@ -68,16 +68,20 @@ func TestRedeliver_ChoosesByTokenHostAndTime(t *testing.T) {
 			`"delivered": delivered already: its data is erased`, `"unknown": no record of this session`, `"bad/token": token may hold`,
 			"redelivering 1, refused 3",
 		}},
-		{"--all", "a1 a2 b1", exitDone, []string{"redelivering 3, refused 0"}},
-		{"--all --dry-run", "", exitDone, []string{"would redeliver 3, refused 0"}},
+		{"--all", "a1 a2 b1 shop:s1", exitDone, []string{"redelivering 4, refused 0"}},
+		{"--all --dry-run", "", exitDone, []string{"would redeliver 4, refused 0"}},
 		{"a1 --dry-run", "", exitDone, []string{"would redeliver 1, refused 0"}},
 		{"--host b.example:8443", "b1", exitDone, []string{"redelivering 1, refused 0"}},
-		{"--host default.example", "a1 a2", exitDone, []string{"redelivering 2, refused 0"}},
+		{"--host default.example", "a1 a2 shop:s1", exitDone, []string{"redelivering 3, refused 0"}},
 		{"--host nobody.example", "", exitDone, []string{"redelivering 0, refused 0"}},
-		{"--since 1h", "a1 a2 b1", exitDone, nil},
+		{"--since 1h", "a1 a2 b1 shop:s1", exitDone, nil},
 		{"--since 2999-01-01T00:00:00Z", "", exitDone, nil},
 		{"--since 1h --host b.example:8443", "b1", exitDone, nil},
-		{"--account second a1", "", exitFailed, []string{`"a1": no record of this session`}},
+		{"--account second a1", "", exitFailed, []string{`"second:a1": no record of this session`}},
+		{"--account shop s1", "shop:s1", exitDone, []string{"redelivering 1, refused 0"}},
+		{"--account shop --all", "shop:s1", exitDone, []string{"redelivering 1, refused 0"}},
+		{"--account default --since 1h", "a1 a2 b1", exitDone, nil},
+		{"--account shop", "", exitUsage, []string{"nothing is chosen"}},
 		{"", "", exitUsage, []string{"nothing is chosen"}},
 		{"a1 --all", "", exitUsage, []string{"but not both"}},
 		{"--since yesterday", "", exitUsage, []string{"--since", "neither a time"}},
@@ -85,8 +89,9 @@ func TestRedeliver_ChoosesByTokenHostAndTime(t *testing.T) {
 		t.Run(row.args, func(t *testing.T) {
 			server := redistest.Start(t)
 			environmentOf(t, map[string]string{"REDIS_URL": server.URL(), "CALLBACK_URL": "https://default.example/hook"})
-			givenUp(t, server, "", "a1", "a2")
-			givenUp(t, server, "https://b.example:8443/hook", "b1")
+			givenUp(t, server, "", "", "a1", "a2")
+			givenUp(t, server, "shop", "", "s1")
+			givenUp(t, server, "", "https://b.example:8443/hook", "b1")
 			server.Client().HSet(t.Context(), "identwatch:default:delivered", "v", 1, "state", "delivered")
 			code, stdout, stderr := exec(t, "", append([]string{"redeliver"}, strings.Fields(row.args)...)...)
 			if code != row.code {
@@ -101,7 +106,7 @@ func TestRedeliver_ChoosesByTokenHostAndTime(t *testing.T) {
 				}
 			}
 			for token := range strings.FieldsSeq(row.want) {
-				if !strings.Contains(stdout, token+" ") || !strings.Contains(stdout, "HTTP 500") {
+				if !strings.Contains(stdout, strings.TrimPrefix(token, "shop:")+" ") || !strings.Contains(stdout, "HTTP 500") {
 					t.Errorf("standard output lacks %s: %s", token, stdout)
 				}
 			}
@@ -117,7 +122,7 @@ func TestRedeliver_IsSafeToRepeat(t *testing.T) {
 	for i := range 200 {
 		tokens = append(tokens, fmt.Sprintf("a%03d", i))
 	}
-	givenUp(t, server, "", tokens...)
+	givenUp(t, server, "", "", tokens...)
 	for range 3 {
 		if code, _, stderr := exec(t, "", "redeliver", "--all"); code != exitDone || stderr != "redelivering 200, refused 0\n" {
 			t.Fatalf("exit %d, %s", code, stderr)

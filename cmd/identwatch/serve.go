@@ -30,11 +30,14 @@ func newServe() *cobra.Command {
 any number of machines share the work through one Redis (version 7 or later, or
 Valkey).
 
-It answers on LISTEN: GET /healthz (200 while the process lives), GET /readyz (200
-when it follows sessions, else 503 with the reasons) and GET /metrics. While Redis cannot be
-reached it waits. On SIGTERM it finishes the posts under way and hands every
-other session to the other processes; a second signal ends it at once. On SIGHUP,
-and when they change, it reads the files again that hold access tokens.
+It answers on LISTEN: /healthz (200 while the process lives), /readyz (200 when it
+follows sessions, else 503 with the reasons), /metrics, with API_KEYS the HTTP API
+/v1 and its documentation /docs, and with MONITOR_PASSWORD the queues under /monitor.
+
+While Redis cannot be reached it waits. On SIGTERM it finishes the posts under way
+and hands every other session to the other processes; a second signal ends it at
+once. On SIGHUP, and when they change, it reads the files again that hold access
+tokens.
 
 Exit codes: 0 stopped by a signal, 1 failed at run time, 2 wrong configuration.`,
 		Example: `  REDIS_URL=redis://localhost:6379/0 \

@@ -177,7 +177,7 @@ func everyMethod(ctx context.Context, s *Store) map[string]func() (bool, Record,
 		"redeliver":       func() (bool, Record, error) { return s.Redeliver(ctx, session) },
 		"seal handed":     func() (bool, Record, error) { return s.SealHanded(ctx, session, result, "why") },
 		"deliver":         func() (bool, Record, error) { return s.Deliver(ctx, session, result) },
-		"cancel":          func() (bool, Record, error) { return s.Cancel(ctx, session) },
+		"cancel":          func() (bool, Record, error) { return s.Cancel(ctx, session, RemovalHanded) },
 		"settle":          func() (bool, Record, error) { return s.Settle(ctx, session) },
 		"remove: note":    func() (bool, Record, error) { return s.Removing(ctx, session, 0) },
 		"remove: fail": func() (bool, Record, error) {

@@ -89,8 +89,9 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 				func() bool { return story.reseal(by) })
 		},
 		"cancel": func(t *rapid.T) {
-			w.step(t, "", func() (bool, Record, error) { return store.Cancel(w.ctx, session) },
-				func() bool { return story.cancel(w.now) })
+			removal := rapid.SampledFrom([]Removal{RemovalHanded, RemovalHanded, RemovedUnknown}).Draw(t, "removal")
+			w.step(t, "", func() (bool, Record, error) { return store.Cancel(w.ctx, session, removal) },
+				func() bool { return story.cancel(w.now, removal) })
 		},
 		"removing": func(t *rapid.T) {
 			w.step(t, "", func() (bool, Record, error) { return store.Removing(w.ctx, session, 0) },
@@ -128,7 +129,7 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 func (w *machine) run(t *rapid.T) {
 	actions := w.actions()
 	begin := rapid.SampledFrom([]string{
-		"", "follow", "seal", "seal handed", "deliver", "cancel", "seal handed,give up", "seal handed,give up,redeliver",
+		"", "follow", "seal", "seal handed", "deliver", "cancel", "follow,cancel", "seal handed,give up", "seal handed,give up,redeliver",
 		"seal handed,claim", "seal handed,give up,redeliver,claim", "seal handed,give up,end removal", "seal handed,give up,end removal,settle,redeliver",
 	}).Draw(t, "beginning")
 	for name := range strings.FieldsFuncSeq(begin, func(r rune) bool { return r == ',' }) {

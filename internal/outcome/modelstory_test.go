@@ -52,6 +52,9 @@ func (m *story) begin() {
 }
 
 func (m *story) follow(now time.Time, holder string) bool {
+	if m.state == Cancelled {
+		return true
+	}
 	m.begin()
 	m.holder = holder
 	if m.open() {
@@ -184,15 +187,15 @@ func (m *story) reseal(claimant string) bool {
 	return true
 }
 
-func (m *story) cancel(now time.Time) bool {
+func (m *story) cancel(now time.Time, removal Removal) bool {
 	if m.state == Cancelled {
 		return true
 	}
-	if !m.open() {
+	if !m.open() || m.state == None && removal == RemovedUnknown {
 		return false
 	}
 	m.begin()
-	m.state, m.holder, m.ended = Cancelled, "", now
+	m.state, m.removal, m.holder, m.ended = Cancelled, removal, "", now
 	m.keepUnsettled(now, 0)
 	return true
 }

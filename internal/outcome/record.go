@@ -137,23 +137,29 @@ func decode(reply any) (did bool, r Record, err error) {
 		return false, Record{}, errors.New("a script answered in another shape")
 	}
 	r.Now = millis(now)
-	if len(pairs) == 0 {
-		return outcome == 1, r, nil
+	if len(pairs) > 0 {
+		if err := r.fill(fieldsOf(pairs)); err != nil {
+			return false, Record{}, err
+		}
+		r.sealed = []byte(sealed)
 	}
+	return outcome == 1, r, nil
+}
+
+// fieldsOf reads a hash as a script answers it: names and values by turns.
+func fieldsOf(pairs []any) map[string]string {
 	fields := make(map[string]string, len(pairs)/2)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		name, _ := pairs[i].(string)
 		fields[name], _ = pairs[i+1].(string)
 	}
-	if fields["v"] != strconv.Itoa(recordVersion) {
-		return false, Record{}, ErrRecordVersion
-	}
-	r.fill(fields)
-	r.sealed = []byte(sealed)
-	return outcome == 1, r, nil
+	return fields
 }
 
-func (r *Record) fill(fields map[string]string) {
+func (r *Record) fill(fields map[string]string) error {
+	if fields["v"] != strconv.Itoa(recordVersion) {
+		return ErrRecordVersion
+	}
 	r.State = State(fields["state"])
 	r.Removal = Removal(fields["removal"])
 	r.Type = fields["type"]
@@ -175,6 +181,7 @@ func (r *Record) fill(fields map[string]string) {
 	r.LastError = fields["error"]
 	r.Task = []byte(fields["task"])
 	r.claimant = fields["claimant"]
+	return nil
 }
 
 func millis(s string) time.Time {

@@ -45,7 +45,9 @@ var (
 	readScript = script(`return answer(1)`)
 
 	// ARGV: holder, ms to keep, retention in ms
+	// Nobody holds a cancelled session, so that whoever did sees that it is over.
 	followScript = script(`
+if state == 'cancelled' then return answer(1) end
 if state == '' then set('v', 1, 'state', 'following', 'started', ms(now), 'retention', ARGV[3]) end
 set('holder', ARGV[1])
 if state == '' or state == 'following' then keep(ARGV[2]) end
@@ -150,12 +152,16 @@ end
 redis.call('SET', sealed, ARGV[2], 'PX', ms(left))
 return answer(1)`)
 
-	// ARGV: retention in ms
+	// ARGV: retention in ms, removal (handed, or unknown where the task is gone)
 	cancelScript = script(`
 if state == 'cancelled' then return answer(1) end
 if state ~= '' and state ~= 'following' then return answer(0) end
-if state == '' then set('v', 1, 'started', ms(now), 'retention', ARGV[1]) end
-set('state', 'cancelled', 'ended', ms(now), 'final', ms(now), 'holder', '')
+if state == '' then
+  if ARGV[2] == 'unknown' then return answer(0) end
+  set('v', 1, 'started', ms(now), 'retention', ARGV[1])
+end
+set('state', 'cancelled', 'ended', ms(now), 'final', ms(now), 'holder', '', 'removal', ARGV[2])
+if ARGV[2] == 'unknown' then set('removed', ms(now)) end
 keep_unsettled(0)
 return answer(1)`)
 

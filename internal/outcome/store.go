@@ -107,11 +107,7 @@ func (s *Store) HeldByOthers(ctx context.Context, ids []string, holder string) (
 	for len(ids) > 0 {
 		batch := ids[:min(len(ids), othersBatch)]
 		ids = ids[len(batch):]
-		keys := make([]string, len(batch))
-		for i, id := range batch {
-			keys[i] = keyPrefix + id
-		}
-		places, err := othersScript.Run(ctx, s.cfg.Redis, keys, holder).Int64Slice()
+		places, err := othersScript.Run(ctx, s.cfg.Redis, keysOf(batch), holder).Int64Slice()
 		if err != nil {
 			return nil, fmt.Errorf("the sessions' records: %w", err)
 		}
@@ -205,9 +201,12 @@ func (s *Store) GivenUp(ctx context.Context, since time.Time) ([]string, error) 
 	return ids, nil
 }
 
-// Cancel ends a session that has no outcome yet; nothing is posted.
-func (s *Store) Cancel(ctx context.Context, session Session) (bool, Record, error) {
-	return s.run(ctx, s.cfg.Redis, cancelScript, session, session.Retention.Milliseconds())
+// Cancel ends a session that has no outcome yet; nothing is posted. With
+// RemovalHanded its removal is left to session:remove, also where no worker took
+// the session yet. RemovedUnknown is for a session whose task is gone, so that
+// nobody can remove it; then one that has no record gets none.
+func (s *Store) Cancel(ctx context.Context, session Session, removal Removal) (bool, Record, error) {
+	return s.run(ctx, s.cfg.Redis, cancelScript, session, session.Retention.Milliseconds(), string(removal))
 }
 
 // RemovalDelay is between the note that an event was delivered, or will not be,

@@ -128,7 +128,7 @@ func TestSeal_FirstOutcomeWins(t *testing.T) {
 			t.Errorf("the outcome became %q", r.Type)
 		}
 		mustNot(t)(s.SealHanded(ctx, session, late, "no slot"))
-		mustNot(t)(s.Cancel(ctx, session))
+		mustNot(t)(s.Cancel(ctx, session, RemovalHanded))
 	})
 }
 
@@ -269,16 +269,37 @@ func TestGiveUp_KeepsTheResultForTheRedeliveryWindow(t *testing.T) {
 func TestCancel_IsAnOutcomeLikeAnyOther(t *testing.T) {
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
 		follow(ctx, t, s, "a")
-		r := must(t)(s.Cancel(ctx, session))
-		if r.State != Cancelled || r.Holder != "" {
+		r := must(t)(s.Cancel(ctx, session, RemovalHanded))
+		if r.State != Cancelled || r.Holder != "" || r.Removal != RemovalHanded || r.Ended.IsZero() {
 			t.Fatalf("record: %+v", r)
 		}
-		must(t)(s.Cancel(ctx, session))
+		if again := must(t)(s.Cancel(ctx, session, RemovedUnknown)); again.Removal != RemovalHanded || !again.Ended.Equal(r.Ended) {
+			t.Fatalf("the second time: %+v", again)
+		}
+		if r := follow(ctx, t, s, "b"); r.State != Cancelled || r.Holder != "" {
+			t.Fatalf("somebody holds it: %+v", r)
+		}
 		mustNot(t)(s.Seal(ctx, session, result, "a", claimTime))
 		mustNot(t)(s.Claim(ctx, session, "a", claimTime))
 		mustNot(t)(s.Deliver(ctx, session, result))
 		pass(ctx, t, s)
 		must(t)(s.Removing(ctx, session, 0))
+	})
+}
+
+func TestCancel_OfASessionWhoseTaskIsGoneLeavesNothingToRemove(t *testing.T) {
+	each(t, func(ctx context.Context, t *testing.T, s *Store) {
+		if r := mustNot(t)(s.Cancel(ctx, session, RemovedUnknown)); r.State != None {
+			t.Fatalf("it made a record: %+v", r)
+		}
+		follow(ctx, t, s, "a")
+		r := must(t)(s.Cancel(ctx, session, RemovedUnknown))
+		if r.State != Cancelled || r.Removal != RemovedUnknown || r.RemovedAt.IsZero() {
+			t.Fatalf("record: %+v", r)
+		}
+		mustNot(t)(s.Seal(ctx, session, result, "a", claimTime))
+		pass(ctx, t, s)
+		mustNot(t)(s.Removing(ctx, session, 0))
 	})
 }
 

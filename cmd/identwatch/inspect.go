@@ -1,0 +1,107 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/worker"
+)
+
+// openInspected opens the Redis of the commands that look at sessions, and returns
+// the names of ACCOUNTS.
+func openInspected() (redis.UniversalClient, []string, error) {
+	cfg, err := config.LoadInspect(config.Check[config.Inspect]{
+		Names: []string{"REDIS_URL"},
+		Find:  func(cfg config.Inspect) error { return checkRedisURL(cfg.RedisURL) },
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	rdb, err := tasks.OpenRedis(cfg.RedisURL.Reveal())
+	return rdb, cfg.Accounts, err
+}
+
+// usageOf makes a usage error of a session that cannot be one, naming what is
+// the user's: the argument TOKEN, and --account.
+func usageOf(err error) error {
+	invalid, ok := errors.AsType[*tasks.ValidationError](err)
+	if !ok {
+		return err
+	}
+	faults := make([]string, len(invalid.Fields))
+	for i, field := range invalid.Fields {
+		name := field.Field
+		if name == "account" {
+			name = "--account"
+		}
+		faults[i] = name + " " + field.Problem
+	}
+	return usagef("%s", strings.Join(faults, "; "))
+}
+
+// checkAccount judges --account.
+func checkAccount(account string) error {
+	return usageOf(tasks.Session{Account: account, Token: "sample", Method: tasks.SmartID}.Validate())
+}
+
+// explainRedis says of an error, where it is so, that Redis cannot be used.
+func explainRedis(ctx context.Context, rdb redis.UniversalClient, err error) error {
+	if cause := ping(ctx, rdb); cause != nil {
+		return fmt.Errorf("Redis at REDIS_URL cannot be used: %w", cause) //nolint:staticcheck // Redis is a name
+	}
+	return err
+}
+
+// moment shows a time to people, in full and relative to now.
+func moment(t, now time.Time) string {
+	return t.Local().Format(time.DateTime+" MST") + " (" + relative(t, now) + ")"
+}
+
+// relative is such as "3m ago" or "in 28s"; "now" within a second.
+func relative(t, now time.Time) string {
+	switch d := now.Sub(t); {
+	case d >= time.Second:
+		return short(d) + " ago"
+	case d <= -time.Second:
+		return "in " + short(-d)
+	}
+	return "now"
+}
+
+// short is a duration in its two largest units, such as 2d3h, 4h, 5m20s.
+func short(d time.Duration) string {
+	units := []struct {
+		name string
+		size time.Duration
+	}{{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}}
+	for i, u := range units {
+		if d < u.size {
+			continue
+		}
+		text := fmt.Sprint(int64(d/u.size), u.name)
+		if i+1 < len(units) {
+			if rest := d % u.size / units[i+1].size; rest > 0 {
+				text += fmt.Sprint(int64(rest), units[i+1].name)
+			}
+		}
+		return text
+	}
+	return "0s"
+}
+
+// outcomeOf is the outcome in a word, with the reason.
+func outcomeOf(s worker.SessionStatus) string {
+	outcome := strings.TrimPrefix(s.Outcome, "identification.")
+	if s.Reason != "" {
+		outcome += " (" + s.Reason + ")"
+	}
+	return cmp.Or(outcome, "-")
+}

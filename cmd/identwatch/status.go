@@ -1,0 +1,137 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/worker"
+)
+
+// statusFlags are the flags as they were given.
+type statusFlags struct {
+	account string
+	json    bool
+}
+
+func newStatus() *cobra.Command {
+	var flags statusFlags
+	cmd := &cobra.Command{
+		Use:   "status TOKEN",
+		Short: "Show how a session stands",
+		Long: `status shows how one session stands: whether a worker follows it, how it ended,
+whether its event was delivered, and whether it was removed at MarkSign. Nothing
+of what it shows is personal.
+
+The states are:
+` + explainStates() + `
+With --json it writes one object: account, token, state, outcome (the event's
+type), reason, removal (pending, removed or unknown), polls, attempts (posts),
+removals (DELETEs), last_error, started_at, final_at, ended_at, removed_at and
+next_attempt_at. Times are after RFC 3339, in UTC; what there is not is left out.
+
+Exit codes: 0 it is shown, 1 there is no such session or Redis failed, 2 wrong
+usage or configuration.`,
+		Example: `  identwatch status 1c5cd62c-bbf7-779e-3fb4-bad3433ad83f
+  identwatch status --account shop --json -- -token-with-a-dash`,
+		Args:        cobra.ExactArgs(1),
+		Annotations: readsEnvironment("REDIS_URL", "ACCOUNTS"),
+		RunE:        func(cmd *cobra.Command, args []string) error { return runStatus(cmd, args[0], flags) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.account, "account", "", "MarkSign `account` of the session (default: the only one of ACCOUNTS, or \""+tasks.DefaultAccount+"\")")
+	f.BoolVar(&flags.json, "json", false, "write JSON")
+	return cmd
+}
+
+// meanings say what a session in a state is waiting for, or what became of it.
+var meanings = map[worker.SessionState]string{
+	worker.Waiting:     "enqueued; no worker took it yet",
+	worker.Following:   "polled until the person has confirmed or refused",
+	worker.Delivering:  "final; its event is posted until a receiver acknowledges it",
+	worker.Delivered:   "a receiver acknowledged the event",
+	worker.Removed:     "delivered, and removed at MarkSign",
+	worker.Undelivered: "no receiver acknowledged the event in time",
+	worker.Cancelled:   "the application stopped it; nothing is posted",
+}
+
+func explainStates() string {
+	var text strings.Builder
+	for _, state := range worker.SessionStates() {
+		_, _ = fmt.Fprintf(&text, "  %-11s %s\n", state, meanings[state])
+	}
+	return text.String()
+}
+
+func runStatus(cmd *cobra.Command, token string, flags statusFlags) error {
+	session := tasks.Session{Account: flags.account, Token: token, Method: tasks.SmartID}
+	if err := usageOf(session.Validate()); err != nil {
+		return err
+	}
+	rdb, accounts, err := openInspected()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rdb.Close() }()
+	account, err := chooseAccount(flags.account, accounts)
+	if err != nil {
+		return err
+	}
+	status, err := worker.NewInspector(rdb).Session(cmd.Context(), account, token)
+	switch {
+	case errors.Is(err, worker.ErrNoSession):
+		return fmt.Errorf("account %s: %w", account, err)
+	case err != nil:
+		return explainRedis(cmd.Context(), rdb, err)
+	case flags.json:
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(status)
+	}
+	return writeStatus(cmd.OutOrStdout(), status, time.Now())
+}
+
+// writeStatus shows a status to people. Lines that there is nothing to say in
+// are left out.
+func writeStatus(out io.Writer, s worker.SessionStatus, now time.Time) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(name, value string) {
+		if value != "" {
+			_, _ = fmt.Fprintf(table, "%s\t%s\n", name, value)
+		}
+	}
+	at := func(name string, t time.Time) {
+		if !t.IsZero() {
+			line(name, moment(t, now))
+		}
+	}
+	line("token", s.Token)
+	line("account", s.Account)
+	line("state", string(s.State)+": "+meanings[s.State])
+	line("outcome", s.Outcome)
+	line("reason", s.Reason)
+	at("started", s.StartedAt)
+	at("final", s.FinalAt)
+	at("ended", s.EndedAt)
+	at("removed", s.RemovedAt)
+	line("removal", s.Removal)
+	line("polls", counted(s.Polls))
+	line("attempts", counted(s.Attempts))
+	at("next attempt", s.NextAttempt)
+	line("removals", counted(s.Removals))
+	line("last error", s.LastError)
+	return table.Flush()
+}
+
+func counted(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}

@@ -1,0 +1,60 @@
+package lease
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+)
+
+func (f fixture) unfinished(prefix string) (ids []string) {
+	f.t.Helper()
+	for page, err := range f.Unfinished(f.t.Context(), prefix) {
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		ids = append(ids, page...)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids) // Redis may name a key twice
+}
+
+func TestUnfinished_FindsWhatWaitsOrRuns(t *testing.T) {
+	each(t, func(t *testing.T, f fixture) {
+		ctx := t.Context()
+		f.enqueue("a:retry")
+		f.serve(1, errWaits)
+		f.enqueue("a:done")
+		f.serve(1, nil)
+		f.enqueue("a:archived")
+		if err := f.inspector.ArchiveTask(queue, "a:archived"); err != nil {
+			t.Fatal(err)
+		}
+		f.enqueue("a:active")
+		f.rdb.LMove(ctx, f.key("pending"), f.key("active"), "RIGHT", "LEFT")
+		f.rdb.HSet(ctx, f.taskKey("a:active"), "state", "active")
+		if _, err := f.client.EnqueueContext(ctx, asynq.NewTask("test", nil), asynq.Queue(queue), asynq.TaskID("a:scheduled"), asynq.ProcessIn(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		f.rdb.HSet(ctx, f.taskKey("a:deleted"), "result", "what a late result leaves")
+		want := []string{"a:active"}
+		for i := range 1500 { // more than a page
+			id := fmt.Sprintf("a:pending-%04d", i)
+			f.enqueue(id)
+			want = append(want, id)
+		}
+		want = append(want, "a:retry", "a:scheduled")
+		f.enqueue("b:pending")
+		if got := f.unfinished("a:"); !slices.Equal(got, want) {
+			t.Errorf("%d with the prefix, want %d; the first are %q", len(got), len(want), got[:min(4, len(got))])
+		}
+		if got := f.unfinished(""); !slices.Equal(got, append(want, "b:pending")) {
+			t.Errorf("%d of all", len(got))
+		}
+		for range f.Unfinished(ctx, "") {
+			break
+		}
+	})
+}

@@ -1,0 +1,122 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/tasks"
+)
+
+// ErrOutcomeFirst says that a session was not cancelled, for it had its outcome before.
+var ErrOutcomeFirst = errors.New("the session had its outcome before it was cancelled")
+
+// Cancel stops a session and has it removed at MarkSign. It is an outcome like
+// any other, written once: nothing is posted. Whoever follows the session polls it no
+// more within a third of a lease, and what a poll under way brings is dropped.
+//
+// Cancelling a cancelled session is no error, and makes sure that it is brought to
+// its end. A session whose task an operator deleted while it was followed is
+// cancelled too, but nobody can remove it any more: its Removal is "unknown".
+//
+// Cancel returns ErrOutcomeFirst, with the status, where another outcome was first;
+// otherwise the errors are those of [Inspector.Session], and tasks.ErrNewerPayload. After an error of
+// Redis the session may or may not be cancelled, and repeating the call is safe.
+func (i *Inspector) Cancel(ctx context.Context, account, token string) (SessionStatus, error) {
+	session, err := sessionOf(account, token)
+	if err != nil {
+		return SessionStatus{}, err
+	}
+	seen, err := i.look(ctx, session)
+	if err != nil {
+		return SessionStatus{}, err
+	}
+	if seen.record.State == outcome.None && !seen.waits() {
+		return SessionStatus{}, ErrNoSession
+	}
+	job, err := i.job(session, seen)
+	if err != nil {
+		return SessionStatus{}, err
+	}
+	record, err := i.cancel(ctx, session.ID(), job)
+	if err != nil {
+		return SessionStatus{}, err
+	}
+	if record.State == outcome.None {
+		return SessionStatus{}, ErrNoSession // forgotten meanwhile
+	}
+	status, err := i.status(session.ID(), record)
+	if err == nil && record.State != outcome.Cancelled {
+		err = ErrOutcomeFirst
+	}
+	return status, err
+}
+
+// job is what the session's task carries, or the task of its removal; nil where
+// both are gone.
+func (i *Inspector) job(session tasks.Session, seen sighting) (*tasks.Followed, error) {
+	task := seen.task
+	if task == nil {
+		removal, err := i.tasks.find(tasks.QueueRemove, session.ID())
+		if err != nil || removal == nil {
+			return nil, err
+		}
+		task = removal
+	}
+	job, err := tasks.Decode(task.Payload)
+	if err != nil {
+		return nil, err
+	}
+	return &job, nil
+}
+
+// cancel notes first that the session is cancelled and that session:remove removes
+// it. Whoever finds the note without the task makes the task: so a process that
+// dies in between leaves the rest to the run of the follow task when its lease
+// ends, or to a repeated call.
+func (i *Inspector) cancel(ctx context.Context, id string, job *tasks.Followed) (outcome.Record, error) {
+	if job == nil {
+		return i.cancelUnremoved(ctx, outcome.Session{ID: id})
+	}
+	_, record, err := i.records.Cancel(ctx, recordOf(*job), outcome.RemovalHanded)
+	if err != nil || record.State != outcome.Cancelled {
+		return record, err
+	}
+	if record.Removal == outcome.RemovalHanded {
+		// asynq keeps due times in whole seconds.
+		if err := i.tasks.ensureRemoval(ctx, *job, maxRemoveTimeout, outcome.RemovalDelay+time.Second); err != nil {
+			return record, err
+		}
+	}
+	return record, i.endTask(ctx, id)
+}
+
+// cancelUnremoved cancels a session of which only the record is left.
+func (i *Inspector) cancelUnremoved(ctx context.Context, session outcome.Session) (outcome.Record, error) {
+	_, record, err := i.records.Cancel(ctx, session, outcome.RemovedUnknown)
+	if err != nil || record.State != outcome.Cancelled || record.Removal != outcome.RemovalHanded {
+		return record, err
+	}
+	// It was cancelled before, and the tasks were deleted since.
+	_, record, err = i.records.EndRemoval(ctx, session, outcome.RemovedUnknown)
+	return record, err
+}
+
+// endTask has the follow task run now, which ends it. Where that is running just
+// now, its run may have read the record before the note: it is run again. What
+// does not end by this ends when its lease does.
+func (i *Inspector) endTask(ctx context.Context, id string) error {
+	const tries = 5
+	for try := 1; ; try++ {
+		running, err := i.following.Release(ctx, []string{id})
+		if err != nil || len(running) == 0 || try == tries {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(endPause):
+		}
+	}
+}
