@@ -27,6 +27,10 @@ const (
 	Failed Type = "identification.failed"
 )
 
+// Test is an event of no session, which somebody asked for to try a receiver; see [NewTestEvent]. Receivers acknowledge
+// and ignore it.
+const Test Type = "identification.test"
+
 // Event is what a receiver is told of one session. Every attempt to deliver it carries the same data.
 type Event struct {
 	Type Type `json:"type"`
@@ -43,14 +47,14 @@ type Data struct {
 	Reference string `json:"reference"`
 	// Method is smart_id or mobile_id.
 	Method string `json:"method"`
-	// Person is nil unless the type is Completed.
+	// Person is nil unless the type is Completed, or Test.
 	Person *Person `json:"person"`
-	// PEPs and Sanctions are nil unless the type is Completed.
+	// PEPs and Sanctions are nil unless the type is Completed, or Test.
 	PEPs      *Check `json:"peps"`
 	Sanctions *Check `json:"sanctions"`
 	// Certificate is the object that MarkSign sent, nil for null or none.
 	Certificate json.RawMessage `json:"certificate"`
-	// Error is nil exactly where the type is Completed.
+	// Error is nil exactly where the type is Completed, or Test.
 	Error *Error `json:"error"`
 	// Upstream holds whatever else MarkSign sent, unchanged; nil for nothing.
 	Upstream json.RawMessage `json:"upstream,omitempty"`

@@ -120,7 +120,7 @@ func (w *Worker) ensureRemoval(ctx context.Context, job tasks.Followed, after ti
 // logFinished writes the one line that an operator reads of a session. Its times
 // are in seconds, by Redis's clock; one that never came is 0.
 func (w *Worker) logFinished(job tasks.Followed, r outcome.Record) {
-	w.log.Info("session finished", "session", job.ID(), "account", job.Account, "method", string(job.Method),
+	w.log.Info("session finished", "session", job.ID(), "account", job.Account,
 		"outcome", r.Type, "reason", r.Reason, "delivery", string(r.State), "removal", string(r.Removal),
 		"polls", r.Polls, "attempts", r.Attempts, "removals", r.Removals, "final_after", between(r.Started, r.Final),
 		"ended_after", between(r.Final, r.Ended), "removed_after", between(r.Ended, r.RemovedAt), "last_error", r.LastError)

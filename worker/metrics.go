@@ -211,7 +211,7 @@ func (h redisHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 // itself, which not every Redis understands.
 func (h redisHook) count(err error) {
 	if err == nil || errors.Is(err, redis.Nil) || errors.Is(err, context.Canceled) ||
-		redis.HasErrorPrefix(err, "NOSCRIPT") || redis.HasErrorPrefix(err, "ERR unknown") {
+		redis.HasErrorPrefix(err, "NOSCRIPT") || redis.HasErrorPrefix(err, "unknown") {
 		return
 	}
 	h.errors.Inc()

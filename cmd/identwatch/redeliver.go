@@ -179,7 +179,9 @@ func (r *redelivering) chosen(given worker.GivenUp) bool {
 		(r.flags.account == "" || given.Session.Account == r.flags.account)
 }
 
-func (r *redelivering) host(g worker.GivenUp) string { return g.Host(r.fallback[g.Session.Account]) }
+func (r *redelivering) host(g worker.GivenUp) string {
+	return g.Host(cmp.Or(r.fallback[g.Session.Account], r.fallback[tasks.DefaultAccount]))
+}
 
 func (r *redelivering) find(ctx context.Context, tokens []string) (found []worker.GivenUp, err error) {
 	for _, token := range tokens {

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/screen"
+	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -44,6 +46,16 @@ var kinds = []kind{
 		about: "OUTCOME_KEYS: for the service alone. Keep it: without it nobody can open the results that wait in Redis.",
 		new:   func() []assignment { return []assignment{{"OUTCOME_KEYS", newOutcomeKey()}} },
 	},
+	{
+		name: "api",
+		about: "API_KEY: for an application that uses the HTTP API, alone. API_KEYS is no secret: the service knows the key\n" +
+			"by it, and cannot be asked anything with it.",
+		new: func() []assignment {
+			key := api.NewKey()
+			hash := api.HashKey(key)
+			return []assignment{{"API_KEY", key}, {"API_KEYS", "sha256:" + hex.EncodeToString(hash[:])}}
+		},
+	},
 }
 
 // everyKind stands for each of them.
@@ -58,7 +70,7 @@ func newOutcomeKey() string {
 func newSecret() *cobra.Command {
 	var bare bool
 	cmd := &cobra.Command{
-		Use:   "secret {webhook | signing | outcome | all}...",
+		Use:   "secret {webhook | signing | outcome | api | all}...",
 		Short: "Make new secrets and keys for the configuration",
 		Long: `secret makes new secrets and prints them as lines for an .env file:
 
@@ -66,6 +78,8 @@ func newSecret() *cobra.Command {
   signing   WEBHOOK_SIGNING_KEY, which events are signed with, and the public
             key that receivers verify with, so that they need no secret
   outcome   OUTCOME_KEYS, which results are sealed with while they are in Redis
+  api       API_KEY, which an application uses the HTTP API with, and API_KEYS,
+            the SHA-256 of it, which the service is configured with
   all       each of them
 
 They are random, and kept nowhere: what is not saved is gone. It makes the first

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
+	"errors"
 	"strings"
 	"testing"
 
@@ -29,7 +32,7 @@ func made(t *testing.T, args ...string) map[string]string {
 
 func TestSecret_MakesAllThatServeNeeds(t *testing.T) {
 	variables := made(t, "all")
-	if len(variables) != 4 {
+	if len(variables) != 6 {
 		t.Errorf("got %d lines", len(variables))
 	}
 	public := variables["WEBHOOK_PUBLIC_KEY"]
@@ -52,6 +55,7 @@ func TestSecret_MakesWhatIsNamed(t *testing.T) {
 		{[]string{"webhook"}, []string{"WEBHOOK_SECRETS"}},
 		{[]string{"signing"}, []string{"WEBHOOK_SIGNING_KEY", "WEBHOOK_PUBLIC_KEY"}},
 		{[]string{"outcome"}, []string{"OUTCOME_KEYS"}},
+		{[]string{"api"}, []string{"API_KEY", "API_KEYS"}},
 		{[]string{"outcome", "webhook"}, []string{"OUTCOME_KEYS", "WEBHOOK_SECRETS"}},
 	} {
 		first, second := made(t, test.args...), made(t, test.args...)
@@ -75,11 +79,29 @@ func TestSecret_BareIsTheSecretAlone(t *testing.T) {
 		"webhook": func(s string) error { _, err := webhook.ParseSecret(s); return err },
 		"signing": func(s string) error { _, err := webhook.ParseSigningKey(s); return err },
 		"outcome": func(s string) error { _, err := base64.StdEncoding.DecodeString(s); return err },
+		"api":     apiKeyFault,
 	} {
 		code, stdout, stderr := exec(t, "", "secret", name, "--bare")
 		if err := parse(strings.TrimSuffix(stdout, "\n")); code != exitDone || stderr != "" || err != nil {
 			t.Errorf("%s: exit %d, stderr %q, %v", name, code, stderr, err)
 		}
+	}
+}
+
+func apiKeyFault(key string) error {
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(key, "iwk_"))
+	if err == nil && (len(raw) != 32 || !strings.HasPrefix(key, "iwk_")) {
+		err = errors.New("no API key")
+	}
+	return err
+}
+
+func TestSecret_HashesTheAPIKeyForTheService(t *testing.T) {
+	t.Parallel()
+	variables := made(t, "api")
+	hash := sha256.Sum256([]byte(variables["API_KEY"]))
+	if err := apiKeyFault(variables["API_KEY"]); err != nil || variables["API_KEYS"] != "sha256:"+hex.EncodeToString(hash[:]) {
+		t.Errorf("%v: API_KEYS=%s", err, variables["API_KEYS"])
 	}
 }
 

@@ -32,7 +32,7 @@ Valkey).
 
 It answers on LISTEN: /healthz (200 while the process lives), /readyz (200 when it
 follows sessions, else 503 with the reasons), /metrics, with API_KEYS the HTTP API
-/v1 and its documentation /docs, and with MONITOR_PASSWORD the queues under /monitor.
+/v1 and its documentation /docs, and with MONITOR_PASSWORD the queues at /monitor.
 
 While Redis cannot be reached it waits. On SIGTERM it finishes the posts under way
 and hands every other session to the other processes; a second signal ends it at
@@ -71,6 +71,7 @@ type service struct {
 	worker   *worker.Worker
 	accounts []account
 	metrics  *prometheus.Registry
+	api      http.Handler // nil where no account has a key
 	monitor  http.Handler // of the queues; nil where there is no password for it
 	found    atomic.Bool  // Redis was found fit
 }
@@ -92,7 +93,14 @@ func newService(cfg config.Serve, log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
-	return &service{listen: cfg.Listen, log: log, redis: rdb, worker: w, accounts: accounts, metrics: metrics, monitor: newMonitor(cfg, rdb, log)}, nil
+	api, err := newAPI(cfg, accounts, rdb, log)
+	if err != nil {
+		return nil, errors.Join(err, rdb.Close())
+	}
+	return &service{
+		listen: cfg.Listen, log: log, redis: rdb, worker: w, accounts: accounts, metrics: metrics,
+		api: api, monitor: newMonitor(cfg, rdb, log),
+	}, nil
 }
 
 const (

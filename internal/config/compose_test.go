@@ -35,7 +35,7 @@ func readCompose(t *testing.T) compose {
 	if err := yaml.Unmarshal(text, &c); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"identwatch", "redis", "asynqmon", "simulator", "receiver"} {
+	for _, name := range []string{"identwatch", "redis", "simulator", "receiver"} {
 		if c.Services[name].Image == "" {
 			t.Fatalf("no service %s with an image", name)
 		}

@@ -12,7 +12,7 @@ import (
 // situations are what a backend engineer will ask about; each must have a row.
 var situations = []string{
 	"has not confirmed yet", "refuses", "expires", "does not know the token", "MarkSign is down", "rejects the access token",
-	"callback fails", "callback is slow", "callback is gone", "host keeps failing", "outcome key is lost", "SIGTERM", "kill -9", "Redis is down", "pauses the queue", "enqueued twice",
+	"callback fails", "callback is slow", "callback is gone", "host keeps failing", "outcome key is lost", "SIGTERM", "kill -9", "Redis is down", "pauses the queue", "enqueued twice", "cancels",
 }
 
 func TestWhatHappensWhen_HasARowForEachSituation(t *testing.T) {

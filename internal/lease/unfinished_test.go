@@ -40,7 +40,7 @@ func TestUnfinished_FindsWhatWaitsOrRuns(t *testing.T) {
 		}
 		f.rdb.HSet(ctx, f.taskKey("a:deleted"), "result", "what a late result leaves")
 		want := []string{"a:active"}
-		for i := range 1500 { // more than a page
+		for i := range batch + 20 { // more than a page
 			id := fmt.Sprintf("a:pending-%04d", i)
 			f.enqueue(id)
 			want = append(want, id)

@@ -26,7 +26,7 @@ func listed(ctx context.Context, t *testing.T, s *Store, account string) (ids []
 func TestList_HoldsEveryRecordOfAnAccount(t *testing.T) {
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
 		var want []string
-		for i := range 3 * scanPage {
+		for i := range scanPage + 20 {
 			session := Session{ID: fmt.Sprintf("default:a%04d", i)}
 			if _, err := s.Follow(ctx, session, "a"); err != nil {
 				t.Fatal(err)

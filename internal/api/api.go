@@ -1,0 +1,131 @@
+package api
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/webhook"
+	"github.com/identwatch/identwatch/worker"
+)
+
+// Account is one MarkSign account and who may use it.
+type Account struct {
+	// Name is the account's name, as in [tasks.Session]. Required.
+	Name string
+	// Keys are the SHA-256 of the account's API keys; see [HashKey]. Without any
+	// the account cannot be used over HTTP.
+	Keys [][32]byte
+	// CallbackURL is where events go whose session names no callback URL. Empty:
+	// such sessions are refused.
+	CallbackURL string
+	// Sender judges callback URLs and posts test events. Required.
+	Sender *webhook.Sender
+}
+
+// Options are what the API needs.
+type Options struct {
+	Accounts []Account
+	// Redis is the service's own. Required.
+	Redis redis.UniversalClient
+	// DeliveryTimeout is the total time of one post, as the accounts' senders and
+	// the workers have it. Zero: 15 s.
+	DeliveryTimeout time.Duration
+	// Log receives what went wrong on our side. Nil: nobody does.
+	Log *slog.Logger
+}
+
+const (
+	// redisPatience is how long a call may wait for Redis before it is answered
+	// with 503. go-redis by itself tries for three times as long.
+	redisPatience = 4 * time.Second
+	// maxCalls is how many calls of one process may wait for Redis at once.
+	maxCalls = 256
+	// defaultDeliveryTimeout is what workers and senders default to.
+	defaultDeliveryTimeout = 15 * time.Second
+)
+
+// API is an [http.Handler] for the paths below /v1/ and /docs/. It is safe for
+// concurrent use.
+type API struct {
+	mux             *http.ServeMux
+	keys            keyring
+	client          *tasks.Client
+	inspector       *worker.Inspector
+	redelivery      *worker.Redelivery
+	calls           chan struct{} // one for each call that may wait for Redis
+	patience        time.Duration
+	deliveryTimeout time.Duration
+	log             *slog.Logger
+}
+
+// Enabled reports whether any account has a key. Without one there is nothing to
+// mount.
+func Enabled(accounts []Account) bool {
+	for _, a := range accounts {
+		if len(a.Keys) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// New makes the API. It connects to nothing. It refuses an account without a
+// name or a sender, one that is named twice, and a key of two accounts.
+func New(opts Options) (*API, error) {
+	keys, err := newKeyring(opts.Accounts)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Redis == nil {
+		return nil, errors.New("api: no Redis")
+	}
+	client, err := tasks.NewClient(tasks.ClientConfig{Redis: opts.Redis})
+	if err != nil {
+		return nil, err
+	}
+	timeout := cmp.Or(opts.DeliveryTimeout, defaultDeliveryTimeout)
+	a := &API{
+		mux:             http.NewServeMux(),
+		keys:            keys,
+		client:          client,
+		inspector:       worker.NewInspector(opts.Redis),
+		redelivery:      worker.NewRedelivery(opts.Redis, timeout),
+		calls:           make(chan struct{}, maxCalls),
+		patience:        redisPatience,
+		deliveryTimeout: timeout,
+		log:             opts.Log,
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	return a, a.mount()
+}
+
+// mount registers every path, and for each what answers other methods.
+func (a *API) mount() error {
+	operations := a.operations()
+	allowed := map[string][]string{}
+	for _, op := range operations {
+		a.mux.Handle(op.Method+" "+op.Path, a.serve(op))
+		allowed[op.Path] = append(allowed[op.Path], op.Method)
+	}
+	document, err := newDocument(operations)
+	if err != nil {
+		return err
+	}
+	for path, handler := range document.handlers() {
+		a.mux.Handle("GET "+path, handler)
+		allowed[path] = append(allowed[path], http.MethodGet)
+	}
+	for path, methods := range allowed {
+		a.mux.Handle(path, notAllowed(methods))
+	}
+	a.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { errNoPath.write(w) })
+	return nil
+}

@@ -1,0 +1,231 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/worker"
+)
+
+// operation is one method of one path: what the document says of it, and what
+// answers it.
+type operation struct {
+	huma.Operation
+	// optional is a body that may be left out.
+	optional bool
+	// post is an operation that posts to a receiver, and asks nothing of Redis.
+	post   bool
+	handle func(ctx context.Context, c call) (answer, error)
+}
+
+// call is a request that was let in.
+type call struct {
+	account *account
+	token   string // of the path
+	body    []byte // JSON, or empty
+}
+
+// answer is what a call came to where it succeeded.
+type answer struct {
+	status   int
+	location string // empty: no such header
+	body     any
+}
+
+// ServeHTTP answers every request below /v1/ and /docs/.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if isClean(r.URL.Path) && isClean(r.URL.EscapedPath()) {
+		a.mux.ServeHTTP(w, r)
+		return
+	}
+	errNoPath.write(w) // http.ServeMux would redirect
+}
+
+func isClean(p string) bool {
+	clean := path.Clean(p)
+	return p == clean || p == clean+"/"
+}
+
+// serve answers the requests for one operation.
+func (a *API) serve(op operation) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c, problem := a.admit(op, w, r)
+		if problem != nil {
+			problem.write(w)
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), a.limit(op))
+		defer cancel()
+		if op.post {
+			a.extend(w)
+		}
+		done, err := a.run(ctx, op, c)
+		if err != nil {
+			a.problem(op, err).write(w)
+			return
+		}
+		if done.location != "" {
+			w.Header().Set("Location", done.location)
+		}
+		writeJSON(w, "application/json", done.status, done.body)
+	}
+}
+
+// limit is how long a call may take.
+func (a *API) limit(op operation) time.Duration {
+	if op.post {
+		return a.deliveryTimeout + time.Second
+	}
+	return a.patience
+}
+
+// extend moves the server's own time limits behind that of a post. A server that
+// has none, or cannot move them, loses nothing.
+func (a *API) extend(w http.ResponseWriter) {
+	control := http.NewResponseController(w)
+	end := time.Now().Add(a.deliveryTimeout + 5*time.Second)
+	_ = control.SetReadDeadline(end) // net/http takes a read that timed out for a client that left
+	_ = control.SetWriteDeadline(end)
+}
+
+// admit judges everything that can be told without Redis.
+func (a *API) admit(op operation, w http.ResponseWriter, r *http.Request) (call, *Problem) {
+	held, problem := a.keys.authenticate(r)
+	if problem != nil {
+		return call{}, problem
+	}
+	if !acceptsJSON(r.Header.Values("Accept")) {
+		return call{}, errNotAcceptable
+	}
+	c := call{account: held, token: r.PathValue("token")}
+	if op.MaxBodyBytes == 0 {
+		return c, nil
+	}
+	c.body, problem = readBody(op, w, r)
+	return c, problem
+}
+
+// acceptsJSON reads Accept headers as far as it needs: any range that JSON is in
+// and that is not refused with q=0.
+func acceptsJSON(accept []string) bool {
+	if len(accept) == 0 {
+		return true
+	}
+	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		kind, parameters, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		quality, err := strconv.ParseFloat(parameters["q"], 64)
+		if parameters["q"] != "" && (err != nil || quality <= 0) {
+			continue
+		}
+		switch kind {
+		case "application/json", "application/*", "*/*":
+			return true
+		}
+	}
+	return false
+}
+
+// readBody reads a body that is JSON.
+func readBody(op operation, w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
+	if r.ContentLength > op.MaxBodyBytes {
+		return nil, tooLarge(op.MaxBodyBytes)
+	}
+	if r.ContentLength != 0 && !isJSON(r.Header) {
+		return nil, errMediaType
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, op.MaxBodyBytes))
+	if _, over := errors.AsType[*http.MaxBytesError](err); over {
+		return nil, tooLarge(op.MaxBodyBytes)
+	}
+	switch {
+	case err != nil:
+		return nil, errCut
+	case len(body) == 0 && op.optional:
+		return nil, nil
+	case len(body) == 0:
+		return nil, errNoBody
+	case !utf8.Valid(body) || !json.Valid(body):
+		return nil, errMalformed
+	}
+	return body, nil
+}
+
+func isJSON(h http.Header) bool {
+	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	encoding := h.Get("Content-Encoding")
+	return err == nil && kind == "application/json" && (encoding == "" || encoding == "identity")
+}
+
+// ended is a call that ran beside its request.
+type ended struct {
+	answer answer
+	err    error
+}
+
+// run answers a call within its time, whatever go-redis does: not all of it ends
+// with a context. What is left behind ends by go-redis's own limits, and is
+// bounded.
+func (a *API) run(ctx context.Context, op operation, c call) (answer, error) {
+	result := make(chan ended, 1)
+	select {
+	case a.calls <- struct{}{}:
+	case <-ctx.Done():
+		return answer{}, errUnavailable
+	}
+	go func() {
+		defer func() { <-a.calls }()
+		result <- a.guard(ctx, op, c)
+	}()
+	select {
+	case got := <-result:
+		return got.answer, got.err
+	case <-ctx.Done():
+		return answer{}, fmt.Errorf("no answer within the time of a call: %w", ctx.Err())
+	}
+}
+
+// guard turns a panic into an error without its text, which may be personal.
+func (a *API) guard(ctx context.Context, op operation, c call) (got ended) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			a.log.Error("a defect in identwatch", "operation", op.OperationID, "panic", fmt.Sprintf("%T", cause), "stack", string(debug.Stack()))
+			got = ended{err: errInternal}
+		}
+	}()
+	done, err := op.handle(ctx, c)
+	return ended{done, err}
+}
+
+// problem is the answer to an error. What is no problem yet is trouble with
+// Redis.
+func (a *API) problem(op operation, err error) *Problem {
+	if p, known := errors.AsType[*Problem](err); known {
+		return p
+	}
+	if errors.Is(err, worker.ErrRecordVersion) || errors.Is(err, tasks.ErrNewerPayload) {
+		return errNewer
+	}
+	if !errors.Is(err, context.Canceled) { // else the client has gone
+		a.log.Warn("the API could not reach Redis", "operation", op.OperationID, "error", err)
+	}
+	return errUnavailable
+}

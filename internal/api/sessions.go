@@ -1,0 +1,189 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/worker"
+)
+
+// create enqueues one session.
+func (a *API) create(ctx context.Context, c call) (answer, error) {
+	session, faults := c.account.readSession(c.body)
+	if faults != nil {
+		return answer{}, invalid(faults)
+	}
+	err := a.client.Enqueue(ctx, session)
+	if errors.Is(err, tasks.ErrDuplicate) {
+		return answer{}, errDuplicate
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	waiting := worker.SessionStatus{Account: session.Account, Token: session.Token, State: worker.Waiting}
+	return answer{http.StatusAccepted, "/v1/sessions/" + url.PathEscape(session.Token), statusOf(waiting)}, nil
+}
+
+// read tells where a session stands.
+func (a *API) read(ctx context.Context, c call) (answer, error) {
+	if !isToken(c.token) {
+		return answer{}, errNoSession
+	}
+	status, err := a.inspector.Session(ctx, c.account.name, c.token)
+	if errors.Is(err, worker.ErrNoSession) {
+		return answer{}, errNoSession
+	}
+	return answer{status: http.StatusOK, body: statusOf(status)}, err
+}
+
+// isToken reports whether a token can be a session's. In a key of Redis nothing
+// else may stand.
+func isToken(token string) bool {
+	return tasks.Session{Token: token, Method: tasks.SmartID}.Validate() == nil
+}
+
+// cancel ends a session.
+func (a *API) cancel(ctx context.Context, c call) (answer, error) {
+	if !isToken(c.token) {
+		return answer{}, errNoSession
+	}
+	status, err := a.inspector.Cancel(ctx, c.account.name, c.token)
+	switch {
+	case errors.Is(err, worker.ErrNoSession):
+		return answer{}, errNoSession
+	case errors.Is(err, worker.ErrOutcomeFirst):
+		return answer{}, outcomeFirst(statusOf(status))
+	}
+	return answer{status: http.StatusOK, body: statusOf(status)}, err
+}
+
+// redeliver has a given-up event posted once more.
+func (a *API) redeliver(ctx context.Context, c call) (answer, error) {
+	if !isToken(c.token) {
+		return answer{}, errNoSession
+	}
+	id := tasks.Session{Account: c.account.name, Token: c.token}.ID()
+	refusal := a.redelivery.Redeliver(ctx, id)
+	if refusal != nil && !worker.IsRefusal(refusal) {
+		return answer{}, refusal
+	}
+	status, err := a.inspector.Session(ctx, c.account.name, c.token)
+	switch {
+	case errors.Is(err, worker.ErrNoSession):
+		return answer{}, errNoSession
+	case err != nil:
+		return answer{}, err
+	case refusal != nil:
+		return answer{}, refused(refusal)
+	}
+	return answer{status: http.StatusAccepted, body: statusOf(status)}, nil
+}
+
+// refused says why an event of a session that is known is not delivered again.
+// A session without a record is one that no worker took yet.
+func refused(refusal error) *Problem {
+	status, code := http.StatusConflict, "not_given_up"
+	switch {
+	case errors.Is(refusal, worker.ErrDataErased), errors.Is(refusal, worker.ErrResultErased):
+		status, code = http.StatusGone, "erased"
+	case errors.Is(refusal, worker.ErrCancelled):
+		code = "cancelled"
+	case errors.Is(refusal, worker.ErrNoRecord):
+		refusal = worker.ErrNotGivenUp
+	}
+	return newProblem(status, code, "The event is not delivered again: "+refusal.Error()+".")
+}
+
+// Results of a session in a batch.
+const (
+	enqueued  = "enqueued"
+	duplicate = "duplicate"
+	refusedIt = "invalid"
+)
+
+// BatchAnswer is what became of a batch.
+type BatchAnswer struct {
+	Enqueued   int           `json:"enqueued" minimum:"0" example:"1" doc:"How many are new."`
+	Duplicates int           `json:"duplicates" minimum:"0" example:"0" doc:"How many were in already."`
+	Invalid    int           `json:"invalid" minimum:"0" example:"0" doc:"How many were refused."`
+	Results    []BatchResult `json:"results" nullable:"false" doc:"One for each session, in the order of the request."`
+}
+
+// BatchResult is what became of one session of a batch.
+type BatchResult struct {
+	Token  string       `json:"token,omitempty" example:"1c5cd62c-bbf7-779e-3fb4-bad3433ad83f" doc:"The session's token, unless the session is invalid."`
+	Result string       `json:"result" enum:"enqueued,duplicate,invalid" example:"enqueued" doc:"duplicate: it is in already, and nothing was changed."`
+	Errors []FieldError `json:"errors,omitempty" nullable:"false" doc:"Every invalid field, each once."`
+}
+
+// createMany enqueues the sessions of a batch. A trouble with Redis is the
+// answer to the whole.
+func (a *API) createMany(ctx context.Context, c call) (answer, error) {
+	bodies, faults := readBatch(c.body)
+	if faults != nil {
+		return answer{}, invalid(faults)
+	}
+	results, err := a.enqueueAll(ctx, c.account, bodies)
+	if err != nil {
+		return answer{}, err
+	}
+	body := BatchAnswer{Results: results}
+	for _, r := range results {
+		switch r.Result {
+		case enqueued:
+			body.Enqueued++
+		case duplicate:
+			body.Duplicates++
+		default:
+			body.Invalid++
+		}
+	}
+	return answer{status: http.StatusOK, body: body}, nil
+}
+
+// batchWidth is how many sessions of a batch are on their way to Redis at once.
+const batchWidth = 16
+
+// enqueueAll enqueues each session at most once: of two with one token the
+// later is the duplicate.
+func (a *API) enqueueAll(ctx context.Context, held *account, bodies []json.RawMessage) ([]BatchResult, error) {
+	results := make([]BatchResult, len(bodies))
+	seen := map[string]bool{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(batchWidth)
+	for i, body := range bodies {
+		session, faults := held.readSession(body)
+		switch {
+		case faults != nil:
+			results[i] = BatchResult{Result: refusedIt, Errors: faults}
+			continue
+		case seen[session.Token]:
+			results[i] = BatchResult{Token: session.Token, Result: duplicate}
+			continue
+		}
+		seen[session.Token] = true
+		group.Go(func() error {
+			result, err := a.enqueueOne(ctx, session)
+			results[i] = result
+			return err
+		})
+	}
+	return results, group.Wait()
+}
+
+func (a *API) enqueueOne(ctx context.Context, session tasks.Session) (BatchResult, error) {
+	if err := ctx.Err(); err != nil {
+		return BatchResult{}, err
+	}
+	err := a.client.Enqueue(ctx, session)
+	if errors.Is(err, tasks.ErrDuplicate) {
+		return BatchResult{Token: session.Token, Result: duplicate}, nil
+	}
+	return BatchResult{Token: session.Token, Result: enqueued}, err
+}
