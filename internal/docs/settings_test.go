@@ -42,9 +42,13 @@ func TestVariables_AreKnown(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}
 	for _, s := range config.Settings() {
-		known[s.Name] = true
-		if s.Secret {
-			known[s.Name+"_FILE"] = true
+		names := []string{s.Name}
+		if s.OfAccount {
+			names = append(names, "SHOP_"+s.Name, "CRM_"+s.Name)
+		}
+		for _, name := range names {
+			known[name] = true
+			known[name+"_FILE"] = s.Secret
 		}
 	}
 	found := 0

@@ -30,7 +30,7 @@ func TestServe_TenThousandSessionsInOneProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun, resident := time.Now(), 0
-	for time.Since(begun) < 20*time.Second {
+	for time.Since(begun) < 12*time.Second {
 		pass(500 * time.Millisecond)
 		now, _ := p.memory()
 		resident = max(resident, now)
@@ -45,7 +45,7 @@ func TestServe_TenThousandSessionsInOneProcess(t *testing.T) {
 	if most := 80 << 20; resident > most {
 		t.Errorf("resident memory is %d MB, want %d MB at most", resident>>20, most>>20)
 	}
-	if least < 3 {
+	if least < 2 {
 		t.Errorf("a session was polled %d times only, so the test shows nothing", least)
 	}
 }
@@ -110,7 +110,7 @@ func TestWorker_HasNoGoroutinePerSession(t *testing.T) {
 func TestServe_SlowReceiverDoesNotSlowPolls(t *testing.T) {
 	heavy(t)
 	w := newWorld(t)
-	const slowness = 14 * time.Second
+	const slowness = 6 * time.Second
 	w.receiver.script = func(e webhook.Event, _ []byte, _ int) answer {
 		if strings.HasPrefix(e.Data.Token, "early") {
 			return answer{after: slowness}
@@ -119,7 +119,7 @@ func TestServe_SlowReceiverDoesNotSlowPolls(t *testing.T) {
 	}
 	// Enough slots to be done with them within the test; they are half as many to
 	// one host, so others still wait.
-	w.serve("POLL_PACE=1s", "DELIVERY_CONCURRENCY=500", "DELIVERY_TIMEOUT=20s") // which leaves a busy machine some room
+	w.serve("POLL_PACE=1s", "DELIVERY_CONCURRENCY=500", "DELIVERY_TIMEOUT=12s") // which leaves a busy machine some room
 	early := w.begin("early", 500, confirms(time.Second, 4*time.Second))
 	pending := w.begin("pending", 500, waits())
 	all := slices.Concat(early, pending)
