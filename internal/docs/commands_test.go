@@ -162,7 +162,8 @@ func TestTryIt_StoresFiveEvents(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "receiver.mjs"), []byte(program(t, "js", "receiver.mjs")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	simulator, receiver := freePort(t), freePort(t)
+	onPath(t, "curl")
+	simulator, receiver, service := freePort(t), freePort(t), freePort(t)
 	commands := script(t, "identwatch simulate")
 	for _, change := range [][2]string{
 		{"go build -o identwatch ./cmd/identwatch", "cp " + identwatch(t) + "/identwatch ."},
@@ -170,6 +171,8 @@ func TestTryIt_StoresFiveEvents(t *testing.T) {
 		{"http://127.0.0.1:8090", "http://127.0.0.1:" + simulator},
 		{"./identwatch simulate", "./identwatch simulate --confirm-between 1s,3s --listen 127.0.0.1:" + simulator},
 		{"http://127.0.0.1:8091", "http://127.0.0.1:" + receiver},
+		{"http://127.0.0.1:8080", "http://127.0.0.1:" + service},
+		{"sleep 2\n", "for i in $(seq 200); do curl -s -o /dev/null \"$API_URL/healthz\" && [ -s tokens.txt ] && break; sleep 0.1; done\n"},
 	} {
 		if !strings.Contains(commands, change[0]) {
 			t.Fatalf("the block lacks %s", change[0])
@@ -183,7 +186,7 @@ for i in $(seq 400); do
 done
 `
 	began := time.Now()
-	out := shell(t, dir, commands, "LISTEN=127.0.0.1:0", "PORT="+receiver)
+	out := shell(t, dir, commands, "LISTEN=127.0.0.1:"+service, "PORT="+receiver)
 	files, err := os.ReadDir(filepath.Join(dir, "inbox"))
 	if err != nil || len(files) != 5 {
 		t.Errorf("%d files in the inbox after %v, error %v\n%s", len(files), time.Since(began), err, out)

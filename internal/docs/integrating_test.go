@@ -50,7 +50,7 @@ func TestIntegrating_WorksAsWritten(t *testing.T) {
 	if err := os.CopyFS(filepath.Join(dir, "examples", "php"), os.DirFS(filepath.Join(root, "examples", "php"))); err != nil {
 		t.Fatal(err)
 	}
-	simulator, receiver := freePort(t), freePort(t)
+	simulator, receiver, service := freePort(t), freePort(t), freePort(t)
 	commands := strings.Join(integrating(t, "sh"), "\n")
 	for _, change := range [][2]string{
 		{"go build -o identwatch ./cmd/identwatch", "cp " + identwatch(t) + "/identwatch ."},
@@ -58,6 +58,7 @@ func TestIntegrating_WorksAsWritten(t *testing.T) {
 		{"http://127.0.0.1:8090", "http://127.0.0.1:" + simulator},
 		{"identwatch simulate &", "identwatch simulate --listen 127.0.0.1:" + simulator + " &"},
 		{"127.0.0.1:8091", "127.0.0.1:" + receiver},
+		{"http://127.0.0.1:8080", "http://127.0.0.1:" + service},
 		{"sleep 2\n", awaitPorts},
 		{"sleep 5\n", "await order-1842\n"},
 	} {
@@ -66,7 +67,7 @@ func TestIntegrating_WorksAsWritten(t *testing.T) {
 		}
 		commands = strings.ReplaceAll(commands, change[0], change[1])
 	}
-	out := shell(t, dir, commands+"\nfor n in 3 4 5; do await order-184$n; done\ncat decisions\n", "LISTEN=127.0.0.1:0")
+	out := shell(t, dir, commands+"\nfor n in 3 4 5; do await order-184$n; done\ncat decisions\n", "LISTEN=127.0.0.1:"+service)
 	for _, want := range []string{
 		`"control_code"`, "show to the person: ", "whsec_",
 		"order-1842 identified", "order-1843 review", "order-1844 not_identified refused", "order-1845 not_identified no_account",
@@ -80,7 +81,7 @@ func TestIntegrating_WorksAsWritten(t *testing.T) {
 // awaitPorts replaces the pauses of the page: a busy machine needs longer, and an idle one less.
 const awaitPorts = `
 for i in $(seq 300); do
-  curl -s -o /dev/null "$MARKSIGN_URL" && curl -s -o /dev/null "$CALLBACK_URL" && break
+  curl -s -o /dev/null "$MARKSIGN_URL" && curl -s -o /dev/null "$CALLBACK_URL" && curl -s -o /dev/null "$API_URL/healthz" && break
   sleep 0.1
 done
 await() {
