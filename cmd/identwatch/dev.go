@@ -1,10 +1,18 @@
 package main
 
 import (
+	"net"
+	"net/http"
+	"net/netip"
+
 	"github.com/spf13/cobra"
 
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/demo"
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/desk"
 )
+
+// deskAddr is where the page of dev is, unless it is taken.
+const deskAddr = "127.0.0.1:8088"
 
 // maxDevSessions bounds what the embedded Redis is asked to do.
 const maxDevSessions = 1000
@@ -22,9 +30,13 @@ exposed person, one is on sanctions lists, one refuses, one lets the session exp
 one has no account. It shows how each session goes, and each event as the receiver
 got it. Nothing is kept after it ends.
 
+It serves a page to try it on, for this machine alone: start sessions, press the
+buttons of the person's phone, make MarkSign or the receiver fail, and watch.
+
 With --exit it ends when all sessions are removed, with exit code 0 only if each
 event was delivered exactly once, with a right signature, and its session removed
-exactly once after that. Without it, it stays, and tells how to start others.`,
+exactly once after that, and serves no page unless --listen is given. Without it,
+it stays, and tells how to start others.`,
 		Example: `  identwatch dev
   identwatch dev --sessions 12 --exit`,
 		Args: cobra.NoArgs,
@@ -35,6 +47,9 @@ exactly once after that. Without it, it stays, and tells how to start others.`,
 			if err := opts.LogLevel.UnmarshalText([]byte(level)); err != nil {
 				return usagef("--log-level is %.40q: write debug, info, warn or error", level)
 			}
+			if err := withDesk(&opts, cmd.Flags().Changed("listen")); err != nil {
+				return err
+			}
 			opts.Out, opts.Err = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return demo.Run(cmd.Context(), opts)
 		},
@@ -43,6 +58,36 @@ exactly once after that. Without it, it stays, and tells how to start others.`,
 	f.IntVar(&opts.Sessions, "sessions", 6, "how many sessions to start")
 	f.BoolVar(&opts.Exit, "exit", false, "end when all of them are removed, and say whether all went as promised")
 	f.BoolVar(&opts.Full, "full", false, "print long texts in events, such as certificates, whole")
+	f.StringVar(&opts.Listen, "listen", deskAddr, "`host:port` of the page, on the loopback address; without this flag another port where that is taken")
 	f.StringVar(&level, "log-level", "warn", "least `level` of the service's own log: debug, info, warn or error")
 	return cmd
+}
+
+// withDesk adds the page, on the address that was asked for, or on any where none
+// was; with --exit only if it was asked for.
+func withDesk(opts *demo.Options, asked bool) error {
+	if !isLoopback(opts.Listen) {
+		return usagef("--listen is %.60q: write a loopback address and a port, such as %s", opts.Listen, deskAddr)
+	}
+	opts.Elsewhere = !asked
+	if asked || !opts.Exit {
+		opts.Page = deskOf
+	}
+	return nil
+}
+
+// deskOf is all that is on the page's server.
+func deskOf(stage *demo.Stage) http.Handler { return desk.New(stage, desk.Options{}) }
+
+// isLoopback reports whether an address to listen on is of this machine alone.
+func isLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
 }

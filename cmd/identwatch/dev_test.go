@@ -70,3 +70,31 @@ func TestDev_KeepsPersonsOutOfTheLog(t *testing.T) {
 		}
 	}
 }
+
+func TestDev_ServesAPageToThisMachineAlone(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "dev", "--sessions", "0", "--listen", "127.0.0.1:0")
+	url := p.stdout.match(t, `page to try it on +(http://127.0.0.1:\d+)/`)
+	if status, page := get(t, url+"/"); status != 200 || !strings.Contains(page, "Start a session") {
+		t.Errorf("got %d, %.200s", status, page)
+	}
+	taken := strings.TrimPrefix(url, "http://")
+	if code, _, stderr := exec(t, "", "dev", "--sessions", "0", "--listen", taken); code != exitFailed || !strings.Contains(stderr, "opening --listen") {
+		t.Errorf("with a port that is taken: exit %d, %s", code, stderr)
+	}
+	for _, open := range []string{"0.0.0.0:0", ":0", "192.168.1.7:0", "[::]:0", "shop.example:80", "127.0.0.1", ""} {
+		if code, _, stderr := exec(t, "", "dev", "--sessions", "0", "--listen", open); code != exitUsage || !strings.Contains(stderr, "write a loopback address") {
+			t.Errorf("--listen %q: exit %d, %s", open, code, stderr)
+		}
+	}
+}
+
+func TestDev_WithExitServesNoPageUnasked(t *testing.T) {
+	t.Parallel()
+	if _, stdout, _ := exec(t, "", "dev", "--sessions", "0", "--exit"); strings.Contains(stdout, "page to try it on") {
+		t.Errorf("standard output is\n%s", stdout)
+	}
+	if _, stdout, _ := exec(t, "", "dev", "--sessions", "0", "--exit", "--listen", "localhost:0"); !strings.Contains(stdout, "page to try it on") {
+		t.Errorf("standard output is\n%s", stdout)
+	}
+}

@@ -88,7 +88,8 @@ func runReceive(cmd *cobra.Command, flags receiveFlags) error {
 	}
 	printer := &deliveryPrinter{&printer{out: cmd.OutOrStdout()}, flags.full}
 	r := receiver.New(receiver.Options{
-		Verifier: verifier, Answer: flags.answer, Delay: flags.delay, OnDelivery: printer.print,
+		Verifier: verifier, OnDelivery: printer.print,
+		Conduct: receiver.Conduct{Answer: flags.answer, Delay: flags.delay},
 	})
 	server, err := httpd.Start(cmd.Context(), httpd.Options{Addr: flags.listen, Handler: receiverHandler(r)})
 	if err != nil {

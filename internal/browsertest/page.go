@@ -147,9 +147,12 @@ func (p *Page) Screenshot(name string) {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err == nil {
-		err = os.WriteFile(filepath.Join(*screenshots, name+".png"), png, 0o644) //nolint:gosec // a picture of invented persons
+		picture, err = smaller(picture)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(*screenshots, name+".png"), picture, 0o644) //nolint:gosec // a picture of invented persons
 	}
 	if err != nil {
 		p.tb.Errorf("taking a screenshot: %v", err)

@@ -54,6 +54,6 @@ func (p *Page) Focused(selector string) bool {
 
 // quote writes a text as JavaScript does.
 func quote(text string) string {
-	quoted, _ := json.Marshal(text)
+	quoted, _ := json.Marshal(text) //nolint:errchkjson // a text always can
 	return string(quoted)
 }

@@ -19,6 +19,7 @@ const (
 // Event tells what happened. It holds nothing personal.
 type Event struct {
 	Kind   Kind
+	Call   Calls  // the kind of the call
 	Token  string // "" for a start without a session
 	At     time.Time
 	Answer string // in short: "waiting", "ok", "error 40020", "HTTP 502", "cut: ok"

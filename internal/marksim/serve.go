@@ -134,7 +134,7 @@ func (s *Simulator) tell(rep reply, c call) {
 	if rep.started != "" {
 		token = rep.started
 	}
-	s.opts.OnEvent(Event{Kind: rep.kind, Token: token, At: time.Now(), Answer: rep.short})
+	s.opts.OnEvent(Event{Kind: rep.kind, Call: c.kind, Token: token, At: time.Now(), Answer: rep.short})
 }
 
 // reply is an answer on its way, and what is told of it.

@@ -19,19 +19,19 @@ import (
 func TestByHand(t *testing.T) {
 	t.Parallel()
 	s := marksim.New(marksim.Options{})
-	for _, token := range []string{"confirmed", "refused", "forgotten"} {
+	for _, token := range []string{"confirmed", "refused", "expired", "forgotten"} {
 		s.Add(token, marksim.SmartID, marksim.Person{Code: "10101010000", Outcome: marksim.Waits})
 	}
-	if !s.Confirm("confirmed") || !s.Refuse("refused") || !s.Forget("forgotten") {
+	if !s.Confirm("confirmed") || !s.Refuse("refused") || !s.Expire("expired") || !s.Forget("forgotten") {
 		t.Error("could not decide what was open")
 	}
 	if s.Confirm("refused") || s.Refuse("confirmed") || s.Confirm("forgotten") || s.Forget("forgotten") ||
-		s.Confirm("none") || s.Refuse("none") || s.Forget("none") {
+		s.Expire("confirmed") || s.Confirm("none") || s.Refuse("none") || s.Expire("none") || s.Forget("none") {
 		t.Error("decided what was not open")
 	}
 	c := client(t, s)
 	for token, want := range map[string]marksign.Verdict{
-		"confirmed": marksign.Identified, "refused": marksign.Refused, "forgotten": marksign.NotFound,
+		"confirmed": marksign.Identified, "refused": marksign.Refused, "expired": marksign.Expired, "forgotten": marksign.NotFound,
 	} {
 		if got := c.Status(t.Context(), smart(token)); got.Verdict != want {
 			t.Errorf("%s: got %v", token, got)
@@ -115,7 +115,11 @@ func TestEvents_TellEveryCallAndNothingPersonal(t *testing.T) {
 	c.Status(t.Context(), smart(token))
 
 	var got []string
-	for _, e := range events {
+	calls := map[bool]marksim.Calls{false: marksim.StatusCalls, true: marksim.RemoveCalls}
+	for i, e := range events {
+		if want := calls[strings.HasPrefix(string(e.Kind), "remove")]; i > 1 && e.Call != want || i < 2 && e.Call != marksim.StartCalls {
+			t.Errorf("event %d is of call %d", i, e.Call)
+		}
 		if e.At.IsZero() || (e.Token != token && e.Kind != marksim.StartRefused) {
 			t.Errorf("got %+v", e)
 		}

@@ -127,6 +127,9 @@ func (s *Simulator) Confirm(token string) bool { return s.decide(token, Confirms
 // Refuse makes the person refuse now, as Confirm.
 func (s *Simulator) Refuse(token string) bool { return s.decide(token, Refuses) }
 
+// Expire makes the session's time run out now, as Confirm.
+func (s *Simulator) Expire(token string) bool { return s.decide(token, Expires) }
+
 func (s *Simulator) decide(token string, outcome Outcome) bool {
 	sess := s.find(token)
 	return sess != nil && sess.decide(time.Now(), outcome, s.opts.Dialect)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -36,25 +37,28 @@ var paths = map[tasks.Method]string{tasks.SmartID: "/smartid/login.json", tasks.
 // anyPhone is the number of everybody who needs no certain one.
 const anyPhone = "+37060000000"
 
-// start starts a session and asks for both checks.
-func (a *application) start(ctx context.Context, p part) (started, error) {
+// start starts a session.
+func (a *application) start(ctx context.Context, p Part) (started, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	params := map[string]any{
-		"access_token": a.accessToken, "code": p.person.Code, "country": p.person.Country,
-		"peps": true, "sanctions": true,
+		"access_token": a.accessToken, "code": p.Person.Code, "country": p.Person.Country,
+		"peps": p.Checks, "sanctions": p.Checks,
 	}
-	if p.method == tasks.MobileID {
+	if p.Waits {
+		params["simulate"] = map[string]any{"outcome": marksim.Waits}
+	}
+	if p.Method == tasks.MobileID {
 		params["phone"] = anyPhone
-		if p.person.Phone != "" {
-			params["phone"] = p.person.Phone
+		if p.Person.Phone != "" {
+			params["phone"] = p.Person.Phone
 		}
 	}
 	body, err := json.Marshal(params)
 	if err != nil {
 		return started{}, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.markSign+paths[p.method], bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.markSign+paths[p.Method], bytes.NewReader(body))
 	if err != nil {
 		return started{}, err
 	}
@@ -77,9 +81,12 @@ func sendStart(req *http.Request) (started, error) {
 }
 
 // enqueue has a started session followed.
-func (a *application) enqueue(ctx context.Context, number int, p part, s started) error {
-	return a.tasks.Enqueue(ctx, tasks.Session{
-		Token: s.Token, Method: p.method, Reference: fmt.Sprintf("demo-%d", number),
-		Checks: []tasks.Check{tasks.PEPs, tasks.Sanctions}, StartedAt: time.Now(),
-	})
+func (a *application) enqueue(ctx context.Context, s Session) error {
+	session := tasks.Session{
+		Token: s.Token, Method: tasks.Method(s.Method), Reference: fmt.Sprintf("demo-%d", s.Number), StartedAt: s.StartedAt,
+	}
+	if s.Checks {
+		session.Checks = []tasks.Check{tasks.PEPs, tasks.Sanctions}
+	}
+	return a.tasks.Enqueue(ctx, session)
 }

@@ -66,16 +66,16 @@ func TestScripted_HasATypeForEachOfTheCast(t *testing.T) {
 	t.Parallel()
 	seen := map[webhook.Type]int{}
 	for _, p := range parts(len(cast)) {
-		if p.person.Code == "" {
+		if p.Person.Code == "" {
 			t.Error("the cast has a code that the catalogue has not")
 		}
-		outcome := p.person.Outcome
+		outcome := p.Person.Outcome
 		if outcome == "" {
 			outcome = marksim.Confirms
 		}
 		seen[scripted(outcome)]++
-		if p.person.AfterMin > 15*time.Second || p.person.AfterMax > 15*time.Second {
-			t.Errorf("%s takes too long for a demonstration", p.person.Code)
+		if p.Person.AfterMin > 15*time.Second || p.Person.AfterMax > 15*time.Second {
+			t.Errorf("%s takes too long for a demonstration", p.Person.Code)
 		}
 	}
 	if len(seen) != 4 {

@@ -1,98 +1,114 @@
 package demo
 
 import (
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/internal/marksim"
-	"github.com/identwatch/identwatch/tasks"
-	"github.com/identwatch/identwatch/webhook"
+	"github.com/identwatch/identwatch/worker"
 )
 
-// row is how one session stands.
-type row struct {
-	number int // from 1
-	token  string
-	person string // "" for a session that somebody else started
-	note   string // what the person does
-	method string // smart_id or mobile_id
-	code   string // the control code
+// Step is what happened to a session.
+type Step int
 
-	startedAt time.Time
-	polls     int
-	answer    string // MarkSign's final one, in short; "" until there is one
-	outcome   string // what the event says
-	posts     int
-	postedAt  time.Time
-	removedAt time.Time
-}
-
-// step is what happened to a session.
-type step int
-
+// The steps. A session takes some of them, and some more than once.
 const (
-	stepStarted step = iota
-	stepWaiting      // the first poll found it pending
-	stepFinal
-	stepPosted
-	stepRemoved
-	stepRefused // a request without a right signature, of no session
+	Started       Step = iota
+	Polled             // a poll that has no step of its own
+	Waiting            // the first poll found it pending
+	Troubled           // a poll met a fault, after one that did not
+	Recovered          // a poll met none, after one that did
+	Final              // a poll got the outcome
+	Decided            // somebody who looks on had the person act
+	Posted             // the receiver got the event
+	Planned            // the event is to be posted again, or its delivery was given up
+	RemovalFailed      // a DELETE met a fault
+	Removed
+	Refused // a request without a right signature, of no session
 )
 
-// change is one step of a session, and how it stands then.
-type change struct {
-	step     step
-	at       time.Time
-	row      row
-	delivery receiver.Delivery // with stepPosted and stepRefused
+// Change is one step of a session, and how it stands then.
+type Change struct {
+	Step     Step
+	At       time.Time
+	Session  Session
+	Delivery receiver.Delivery // with Posted and Refused
 }
 
-// board holds how all sessions stand, told by the application, the simulator and
-// the receiver.
+// board holds how all sessions stand, told by the application, the simulator, the
+// receiver and whoever looks on.
 type board struct {
 	// lookUp asks the simulator about a session that somebody else started.
 	lookUp func(token string) (marksim.Snapshot, bool)
 
-	mu      sync.Mutex
-	rows    []*row
-	changes []change // that were not taken yet
+	mu       sync.Mutex
+	sessions []*Session
+	byToken  map[string]*Session
+	changes  []Change // that were not taken yet; none of Polled
+	watch    func(Change)
 }
 
+func newBoard() *board { return &board{byToken: map[string]*Session{}} }
+
 // started adds a session of the application's.
-func (b *board) started(p part, s started) (number int) {
+func (b *board) started(p Part, s started) Session {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r := b.add(s.Token)
-	r.person, r.note = p.person.Name+" "+p.person.Surname, p.person.Note
-	r.method, r.code, r.startedAt = string(p.method), s.ControlCode, time.Now()
-	b.changes = append(b.changes, change{step: stepStarted, at: r.startedAt, row: *r})
-	return r.number
+	added := b.add(s.Token)
+	added.Person, added.Note = p.Person.Name+" "+p.Person.Surname, p.note()
+	added.Method, added.Code, added.Checks = string(p.Method), s.ControlCode, p.Checks
+	added.StartedAt = time.Now()
+	b.tell(Change{Step: Started, At: added.StartedAt, Session: *added})
+	return *added
 }
 
 // simulated takes note of a poll or a removal at the simulator.
 func (b *board) simulated(e marksim.Event) {
-	if e.Kind != marksim.Polled && e.Kind != marksim.Final && e.Kind != marksim.Removed {
+	if e.Call != marksim.StatusCalls && e.Call != marksim.RemoveCalls {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r := b.find(e.Token)
-	switch e.Kind {
-	case marksim.Polled:
-		if r.polls++; r.polls == 1 {
-			b.changes = append(b.changes, change{step: stepWaiting, at: e.At, row: *r})
-		}
-	case marksim.Final:
-		r.polls++
-		if r.answer == "" {
-			r.answer = e.Answer
-			b.changes = append(b.changes, change{step: stepFinal, at: e.At, row: *r})
-		}
-	default:
-		r.removedAt = e.At
-		b.changes = append(b.changes, change{step: stepRemoved, at: e.At, row: *r})
+	s := b.find(e.Token)
+	take := s.removal
+	if e.Call == marksim.StatusCalls {
+		take = s.polled
 	}
+	step := take(e)
+	b.tell(Change{Step: step, At: e.At, Session: *s})
+}
+
+// polled takes note of a poll.
+func (s *Session) polled(e marksim.Event) Step {
+	before := s.trouble
+	s.trouble = e.Kind != marksim.Final && e.Answer != "waiting"
+	s.Polls++
+	s.PolledAt, s.LastAnswer = e.At, e.Answer
+	switch {
+	case e.Kind == marksim.Final && s.Answer == "":
+		s.Answer, s.FinalAt = e.Answer, e.At
+		return Final
+	case s.trouble && !before:
+		return Troubled
+	case before && !s.trouble:
+		return Recovered
+	case s.Polls == 1:
+		return Waiting
+	}
+	return Polled
+}
+
+// removal takes note of a DELETE.
+func (s *Session) removal(e marksim.Event) Step {
+	s.Removals++
+	s.LastRemoval = e.Answer
+	if e.Kind != marksim.Removed {
+		return RemovalFailed
+	}
+	s.RemovedAt = e.At
+	return Removed
 }
 
 // received takes note of a request to the receiver.
@@ -100,40 +116,79 @@ func (b *board) received(d receiver.Delivery) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if d.Fault != nil {
-		b.changes = append(b.changes, change{step: stepRefused, at: d.At, delivery: d})
+		b.tell(Change{Step: Refused, At: d.At, Delivery: d})
 		return
 	}
-	r := b.find(d.Event.Data.Token)
-	r.posts++
-	r.postedAt, r.outcome = d.At, summary(d.Event)
-	b.changes = append(b.changes, change{step: stepPosted, at: d.At, row: *r, delivery: d})
+	s := b.find(d.Event.Data.Token)
+	s.Posts++
+	s.PostedAt, s.Outcome, s.NextAttempt = d.At, summary(d.Event), time.Time{}
+	s.Delivered = s.Delivered || d.Status/100 == 2 && d.Delay < deliveryTimeout
+	b.tell(Change{Step: Posted, At: d.At, Session: *s, Delivery: d})
 }
 
-// find returns a session's row, a new one for a session that somebody else
-// started. b is locked.
-func (b *board) find(token string) *row {
-	for _, r := range b.rows {
-		if r.token == token {
-			return r
-		}
+// planned takes note of what comes of an event that was not delivered. An attempt
+// that is due, or under way, is none that is to come.
+func (b *board) planned(status worker.SessionStatus) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.find(status.Token)
+	next, givenUp := status.NextAttempt, status.State == worker.Undelivered
+	if !next.After(time.Now()) {
+		next = time.Time{}
 	}
-	r := b.add(token)
-	r.startedAt = time.Now()
+	if s.NextAttempt.Equal(next) && s.GivenUp == givenUp {
+		return
+	}
+	s.NextAttempt, s.GivenUp, s.LastError = next, givenUp, status.LastError
+	step := Planned
+	if next.IsZero() && !givenUp {
+		step = Polled
+	}
+	b.tell(Change{Step: step, At: time.Now(), Session: *s})
+}
+
+// decided takes note of what the person was made to do.
+func (b *board) decided(token string, d Decision) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.find(token)
+	s.Decided = d
+	b.tell(Change{Step: Decided, At: time.Now(), Session: *s})
+}
+
+// tell is called with b locked.
+func (b *board) tell(c Change) {
+	if c.Step != Polled {
+		b.changes = append(b.changes, c)
+	}
+	if b.watch != nil {
+		b.watch(c)
+	}
+}
+
+// find returns a session, a new one where somebody else started it. b is locked.
+func (b *board) find(token string) *Session {
+	if s := b.byToken[token]; s != nil {
+		return s
+	}
+	added := b.add(token)
+	added.StartedAt, added.Note = time.Now(), "started by hand"
 	if s, ok := b.lookUp(token); ok {
-		r.method, r.startedAt = s.Method, s.StartedAt
+		added.Method, added.StartedAt = s.Method, s.StartedAt
 	}
-	return r
+	return added
 }
 
 // add is called with b locked.
-func (b *board) add(token string) *row {
-	r := &row{number: len(b.rows) + 1, token: token}
-	b.rows = append(b.rows, r)
-	return r
+func (b *board) add(token string) *Session {
+	s := &Session{Number: len(b.sessions) + 1, Token: strings.Clone(token)}
+	b.sessions = append(b.sessions, s)
+	b.byToken[s.Token] = s
+	return s
 }
 
 // take returns the changes since it was last called, in their order.
-func (b *board) take() []change {
+func (b *board) take() []Change {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	changes := b.changes
@@ -142,49 +197,24 @@ func (b *board) take() []change {
 }
 
 // all returns how the sessions stand, in the order of their start.
-func (b *board) all() []row {
+func (b *board) all() []Session {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	rows := make([]row, len(b.rows))
-	for i, r := range b.rows {
-		rows[i] = *r
+	sessions := make([]Session, len(b.sessions))
+	for i, s := range b.sessions {
+		sessions[i] = *s
 	}
-	return rows
+	return sessions
 }
 
-// removed counts the application's sessions that were removed.
-func (b *board) removed() (n int) {
+// removed counts those of the sessions that were removed.
+func (b *board) removed(tokens []string) (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, r := range b.rows {
-		if r.person != "" && r.done() {
+	for _, token := range tokens {
+		if b.find(token).done() {
 			n++
 		}
 	}
 	return n
 }
-
-// summary is an event in two or three words.
-func summary(e webhook.Event) string {
-	if e.Type == webhook.Failed && e.Data.Error != nil {
-		return words[e.Type] + ": " + e.Data.Error.Reason
-	}
-	peps := e.Data.PEPs != nil && e.Data.PEPs.Result == webhook.Hit
-	sanctions := e.Data.Sanctions != nil && e.Data.Sanctions.Result == webhook.Hit
-	switch {
-	case peps && sanctions:
-		return words[e.Type] + ", PEP + sanctions"
-	case peps:
-		return words[e.Type] + ", PEP"
-	case sanctions:
-		return words[e.Type] + ", sanctions"
-	}
-	return words[e.Type]
-}
-
-var words = map[webhook.Type]string{
-	webhook.Completed: "identified", webhook.Refused: "refused", webhook.Expired: "expired", webhook.Failed: "failed",
-}
-
-// methodNames are how people call the methods.
-var methodNames = map[string]string{string(tasks.SmartID): "Smart-ID", string(tasks.MobileID): "Mobile-ID"}

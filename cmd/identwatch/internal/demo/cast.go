@@ -5,10 +5,19 @@ import (
 	"github.com/identwatch/identwatch/tasks"
 )
 
-// part is one session to start: who, and by which method.
-type part struct {
-	person marksim.Person
-	method tasks.Method
+// Part is one session to start.
+type Part struct {
+	Person marksim.Person
+	Method tasks.Method
+	Checks bool // ask for PEPs and sanctions
+	Waits  bool // the person does nothing until told to, whatever the script says
+}
+
+func (p Part) note() string {
+	if p.Waits {
+		return "waits for you"
+	}
+	return p.Person.Note
 }
 
 // cast are codes of the simulator's catalogue: those whose story is told within
@@ -34,18 +43,18 @@ var cast = [...]string{
 
 // parts are the first n sessions. The cast comes again and again, each time by
 // the other method.
-func parts(n int) []part {
+func parts(n int) []Part {
 	known := map[string]marksim.Person{}
 	for _, p := range marksim.Persons() {
 		known[p.Code] = p
 	}
 	methods := [...]tasks.Method{tasks.SmartID, tasks.MobileID}
-	list := make([]part, n)
+	list := make([]Part, n)
 	for i := range list {
 		round, place := i/len(cast), i%len(cast)
-		list[i] = part{known[cast[place]], methods[(place+round)%2]}
-		if list[i].person.Phone != "" {
-			list[i].method = tasks.MobileID
+		list[i] = Part{Person: known[cast[place]], Method: methods[(place+round)%2], Checks: true}
+		if list[i].Person.Phone != "" {
+			list[i].Method = tasks.MobileID
 		}
 	}
 	return list

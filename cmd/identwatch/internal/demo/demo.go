@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -22,6 +23,13 @@ type Options struct {
 	LogLevel slog.Level // of that log
 	// Patience is how long Exit waits. Zero: 90 s.
 	Patience time.Duration
+
+	// Page makes the pages to serve on Listen. Nil: none.
+	Page func(*Stage) http.Handler
+	// Listen is host:port.
+	Listen string
+	// Elsewhere: where Listen is taken, on another free port.
+	Elsewhere bool
 }
 
 const defaultPatience = 90 * time.Second
@@ -31,13 +39,25 @@ const defaultPatience = 90 * time.Second
 // delivered exactly once, verified, and then removed exactly once.
 func Run(ctx context.Context, opts Options) error {
 	d := newDemo(opts)
-	stack, err := openStack(ctx, d.board, slog.New(slog.NewTextHandler(d.logTo, &slog.HandlerOptions{Level: opts.LogLevel})))
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	log := slog.New(slog.NewTextHandler(d.logTo, &slog.HandlerOptions{Level: opts.LogLevel}))
+	stack, err := openStack(ctx, d.board, log)
 	d.stack = stack
 	defer stack.close(ctx)
 	if err != nil {
 		return err
 	}
-	d.say(d.introduction())
+	d.stage = newStage(ctx, stack, d.board)
+	page, err := d.openPage(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		end() // and with it the streams of the page
+		page.close(ctx)
+	}()
+	d.say(d.introduction(page))
 	stopShowing := d.startShowing()
 	err = d.play(ctx)
 	stopShowing()
@@ -52,6 +72,7 @@ type demo struct {
 	opts   Options
 	board  *board
 	stack  *stack
+	stage  *Stage
 	view   view
 	out    io.Writer // prints above a table
 	logTo  io.Writer
@@ -61,7 +82,7 @@ type demo struct {
 
 // view shows changes and how all sessions stand after them.
 type view interface {
-	show(changes []change, rows []row)
+	show(changes []Change, rows []Session)
 	close()
 }
 
@@ -69,7 +90,7 @@ func newDemo(opts Options) *demo {
 	if opts.Patience == 0 {
 		opts.Patience = defaultPatience
 	}
-	d := &demo{opts: opts, board: &board{}, out: opts.Out, logTo: opts.Err, began: time.Now()}
+	d := &demo{opts: opts, board: newBoard(), out: opts.Out, logTo: opts.Err, began: time.Now()}
 	if !screen.IsTerminal(opts.Out) {
 		d.view = &plain{out: opts.Out, began: d.began, full: opts.Full}
 		return d
@@ -116,6 +137,7 @@ func (d *demo) play(ctx context.Context) error {
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- d.stack.run(working) }()
+	go d.stage.followPlans(working)
 
 	err := d.startSessions(ctx)
 	if err == nil && !d.opts.Exit {
@@ -129,17 +151,12 @@ func (d *demo) play(ctx context.Context) error {
 }
 
 func (d *demo) startSessions(ctx context.Context) error {
-	app := &application{markSign: d.stack.markSignURL(), accessToken: d.stack.accessToken, tasks: d.stack.tasks}
 	for _, p := range parts(d.opts.Sessions) {
-		s, err := app.start(ctx, p)
+		s, err := d.stage.Start(ctx, p)
 		if err != nil {
 			return err
 		}
 		d.tokens = append(d.tokens, s.Token)
-		number := d.board.started(p, s)
-		if err := app.enqueue(ctx, number, p, s); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -163,7 +180,7 @@ func (d *demo) await(ctx context.Context, ended chan error) error {
 		case <-patience:
 			return nil // conclude names what is missing
 		case <-tick.C:
-			if d.opts.Exit && d.board.removed() >= len(d.tokens) {
+			if d.opts.Exit && d.board.removed(d.tokens) == len(d.tokens) {
 				return nil
 			}
 		}

@@ -37,7 +37,7 @@ func TestLive_ShowsTheTableAndTheEventAboveIt(t *testing.T) {
 	posted := someRows()[2]
 	d := deliveryOf(`{"type":"identification.failed"}`)
 	d.Event.Type, d.Status = webhook.Failed, http.StatusNoContent
-	l.show([]change{{step: stepPosted, row: posted, delivery: d}}, someRows())
+	l.show([]Change{{Step: Posted, Session: posted, Delivery: d}}, someRows())
 	l.close()
 	event := strings.Index(out.String(), "── #3  identification.failed ── signature verified ── answered 204 ──")
 	head := strings.Index(out.String(), "PERSON")
@@ -51,7 +51,7 @@ func TestLive_ShowsTheTableAndTheEventAboveIt(t *testing.T) {
 
 func TestBoard_AddsSessionsThatOthersStart(t *testing.T) {
 	t.Parallel()
-	b := &board{}
+	b := newBoard()
 	s, err := openStack(t.Context(), b, discard)
 	defer s.close(t.Context())
 	if err != nil {
@@ -63,7 +63,7 @@ func TestBoard_AddsSessionsThatOthersStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := app.enqueue(t.Context(), 1, p, started); err != nil {
+	if err := app.enqueue(t.Context(), Session{Number: 1, Token: started.Token, Method: string(p.Method), Checks: true}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -83,7 +83,7 @@ func TestBoard_AddsSessionsThatOthersStart(t *testing.T) {
 		t.Error(err)
 	}
 	got := b.all()[0]
-	if got.token != started.Token || got.person != "" || got.method != "mobile_id" || got.outcome != "failed: no_account" || b.removed() != 0 {
+	if got.Token != started.Token || got.Person != "" || got.Method != "mobile_id" || got.Outcome != "failed: no_account" {
 		t.Errorf("got %+v", got)
 	}
 }

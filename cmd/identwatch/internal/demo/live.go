@@ -26,10 +26,10 @@ func newLive(terminal io.Writer, full bool) *live {
 	}
 }
 
-func (l *live) show(changes []change, rows []row) {
+func (l *live) show(changes []Change, rows []Session) {
 	columns, lines := screen.Size(l.terminal)
 	for _, c := range changes {
-		if c.step == stepPosted || c.step == stepRefused {
+		if c.Step == Posted || c.Step == Refused {
 			_, _ = io.WriteString(l.screen, l.event(c, columns))
 		}
 	}
@@ -41,12 +41,12 @@ func (l *live) show(changes []change, rows []row) {
 func (l *live) close() { l.screen.Close() }
 
 // event is a request under a rule that says what it is.
-func (l *live) event(c change, columns int) string {
-	colour, title := green, fmt.Sprintf("#%d  %s", c.row.number, c.delivery.Event.Type)
-	if c.step == stepRefused {
+func (l *live) event(c Change, columns int) string {
+	colour, title := green, fmt.Sprintf("#%d  %s", c.Session.Number, c.Delivery.Event.Type)
+	if c.Step == Refused {
 		colour, title = red, "a request that was refused"
 	}
-	title = fmt.Sprintf("── %s ── signature %s ── answered %d ", title, c.delivery.Verdict(), c.delivery.Status)
+	title = fmt.Sprintf("── %s ── signature %s ── %s ", title, c.Delivery.Verdict(), answered(c.Delivery))
 	title += strings.Repeat("─", max(columns-1-width(title), 0))
-	return "\n" + l.paint.in(colour, title) + "\n" + eventText(c.delivery, l.full)
+	return "\n" + l.paint.in(colour, title) + "\n" + eventText(c.Delivery, l.full)
 }

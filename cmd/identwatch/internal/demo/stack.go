@@ -28,6 +28,7 @@ type stack struct {
 	tasks       *tasks.Client
 	simulator   *marksim.Simulator
 	receiver    *receiver.Receiver
+	verifier    webhook.Verifier
 	servers     []*httpd.Server // the simulator's and the receiver's
 	worker      *worker.Worker
 }
@@ -39,10 +40,8 @@ func openStack(ctx context.Context, b *board, log *slog.Logger) (*stack, error) 
 	s := &stack{accessToken: "demo-" + rand.Text(), redis: miniredis.NewMiniRedis()}
 	s.simulator = marksim.New(marksim.Options{AccessToken: s.accessToken, OnEvent: b.simulated})
 	b.lookUp = s.simulator.Session
-	s.receiver = receiver.New(receiver.Options{
-		Verifier:   webhook.Verifier{Secrets: []webhook.Secret{secret}, PublicKeys: []webhook.PublicKey{key.Public()}},
-		OnDelivery: b.received,
-	})
+	s.verifier = webhook.Verifier{Secrets: []webhook.Secret{secret}, PublicKeys: []webhook.PublicKey{key.Public()}}
+	s.receiver = receiver.New(receiver.Options{Verifier: s.verifier, OnDelivery: b.received})
 	if err := s.listen(ctx); err != nil {
 		return s, err
 	}
@@ -68,10 +67,14 @@ func (s *stack) listen(ctx context.Context) error {
 	return nil
 }
 
+// deliveryTimeout is how long the receiver has to answer, as by default.
+const deliveryTimeout = 15 * time.Second
+
 // employ makes the worker and the application's client.
 func (s *stack) employ(signer *webhook.Signer, log *slog.Logger) error {
 	sender, err := webhook.NewSender(webhook.SenderConfig{
 		Signer: signer, AllowHTTP: true, AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Timeout: deliveryTimeout,
 	})
 	if err != nil {
 		return err
@@ -86,6 +89,8 @@ func (s *stack) employ(signer *webhook.Signer, log *slog.Logger) error {
 		}},
 		OutcomeKeys: [][]byte{outcomeKey},
 		Logger:      log,
+
+		DeliveryTimeout: deliveryTimeout,
 	})
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 
 // table is how all sessions stand, one line each, within a terminal's size.
 type table struct {
-	rows           []row
+	rows           []Session
 	now            time.Time
 	frame          int // of the little wheel that turns
 	columns, lines int
@@ -25,19 +25,19 @@ type column struct {
 	right bool
 	least int // the width that it may be cut to; 0 is not at all
 	spare int // columns of the terminal under which it is left out; 0 is never
-	text  func(t table, r row) string
+	text  func(t table, r Session) string
 }
 
 var layout = []column{
-	{head: "#", right: true, text: func(_ table, r row) string { return strconv.Itoa(r.number) }},
-	{head: "PERSON", least: 14, text: func(_ table, r row) string { return whose(r) }},
-	{head: "METHOD", spare: 70, text: func(_ table, r row) string { return methodNames[r.method] }},
-	{head: "CODE", spare: 84, right: true, text: func(_ table, r row) string { return r.code }},
-	{head: "POLLS", right: true, text: func(_ table, r row) string { return strconv.Itoa(r.polls) }},
-	{head: "OUTCOME", least: 12, text: func(_ table, r row) string { return outcomeText(r) }},
-	{head: "POSTED", right: true, text: func(_ table, r row) string { return since(r.postedAt, r.startedAt) }},
-	{head: "REMOVED", right: true, text: func(_ table, r row) string { return since(r.removedAt, r.startedAt) }},
-	{head: "TIME", spare: 90, right: true, text: func(t table, r row) string { return since(r.endedOr(t.now), r.startedAt) }},
+	{head: "#", right: true, text: func(_ table, r Session) string { return strconv.Itoa(r.Number) }},
+	{head: "PERSON", least: 14, text: func(_ table, r Session) string { return whose(r) }},
+	{head: "METHOD", spare: 70, text: func(_ table, r Session) string { return methodNames[r.Method] }},
+	{head: "CODE", spare: 84, right: true, text: func(_ table, r Session) string { return r.Code }},
+	{head: "POLLS", right: true, text: func(_ table, r Session) string { return strconv.Itoa(r.Polls) }},
+	{head: "OUTCOME", least: 12, text: func(_ table, r Session) string { return outcomeText(r) }},
+	{head: "POSTED", right: true, text: func(_ table, r Session) string { return since(r.PostedAt, r.StartedAt) }},
+	{head: "REMOVED", right: true, text: func(_ table, r Session) string { return since(r.RemovedAt, r.StartedAt) }},
+	{head: "TIME", spare: 90, right: true, text: func(t table, r Session) string { return since(r.endedOr(t.now), r.StartedAt) }},
 }
 
 // gap is between two columns.
@@ -88,21 +88,21 @@ func (t table) widths(columns []column) []int {
 
 // fit returns the rows that there is room for: where it is for some only, those
 // that are under way, and then the latest.
-func (t table) fit() (shown []row, hidden int) {
+func (t table) fit() (shown []Session, hidden int) {
 	const around = 4 // the blank line, the head, the foot, and the cursor's line
 	room := max(t.lines-around, 0)
 	if len(t.rows) <= room {
 		return t.rows, 0
 	}
 	ranked := slices.Clone(t.rows)
-	slices.SortStableFunc(ranked, func(a, b row) int {
+	slices.SortStableFunc(ranked, func(a, b Session) int {
 		if a.done() != b.done() {
 			return map[bool]int{false: -1, true: 1}[a.done()]
 		}
-		return b.number - a.number
+		return b.Number - a.Number
 	})
 	shown = ranked[:room]
-	slices.SortFunc(shown, func(a, b row) int { return a.number - b.number })
+	slices.SortFunc(shown, func(a, b Session) int { return a.Number - b.Number })
 	return shown, len(t.rows) - room
 }
 
@@ -112,7 +112,7 @@ func (t table) footer(hidden int) string {
 		switch {
 		case r.done():
 			removed++
-		case r.posts == 0:
+		case r.Posts == 0:
 			waiting++
 		}
 	}
@@ -126,42 +126,33 @@ func (t table) footer(hidden int) string {
 
 var wheel = [...]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
-func (t table) mark(r row) string {
+func (t table) mark(r Session) string {
 	if r.done() {
 		return t.paint.in(green, "✓")
 	}
-	return t.paint.in(yellow, wheel[(t.frame+r.number)%len(wheel)])
+	return t.paint.in(yellow, wheel[(t.frame+r.Number)%len(wheel)])
 }
 
-func (t table) colour(r row) colour {
+func (t table) colour(r Session) colour {
 	if r.done() {
 		return dim
 	}
 	return noColour
 }
 
-func (r row) done() bool { return !r.removedAt.IsZero() }
-
-func (r row) endedOr(now time.Time) time.Time {
-	if r.done() {
-		return r.removedAt
-	}
-	return now
-}
-
-func whose(r row) string {
-	if r.person == "" {
+func whose(r Session) string {
+	if r.Person == "" {
 		return "(started by you)"
 	}
-	return r.person
+	return r.Person
 }
 
-func outcomeText(r row) string {
+func outcomeText(r Session) string {
 	switch {
-	case r.outcome != "":
-		return r.outcome
-	case r.answer != "":
-		return r.answer
+	case r.Outcome != "":
+		return r.Outcome
+	case r.Answer != "":
+		return r.Answer
 	}
 	return "waiting"
 }

@@ -11,14 +11,14 @@ var began = time.Date(2026, 11, 21, 20, 51, 0, 0, time.UTC)
 
 func at(seconds float64) time.Time { return began.Add(time.Duration(seconds * float64(time.Second))) }
 
-func someRows() []row {
-	return []row{
+func someRows() []Session {
+	return []Session{
 		{
-			number: 1, person: "ŽYDRŪNĖ IŠGALVOTOJI", method: "smart_id", code: "4821", startedAt: began, polls: 3,
-			answer: "ok", outcome: "identified", posts: 1, postedAt: at(2.1), removedAt: at(4.1),
+			Number: 1, Person: "ŽYDRŪNĖ IŠGALVOTOJI", Method: "smart_id", Code: "4821", StartedAt: began, Polls: 3,
+			Answer: "ok", Outcome: "identified", Posts: 1, PostedAt: at(2.1), RemovedAt: at(4.1),
 		},
-		{number: 2, person: "REFUSED TESTNUMBER", method: "mobile_id", code: "1934", startedAt: began, polls: 5},
-		{number: 3, method: "smart_id", startedAt: at(1), polls: 2, outcome: "failed: no_account", posts: 1, postedAt: at(3)},
+		{Number: 2, Person: "REFUSED TESTNUMBER", Method: "mobile_id", Code: "1934", StartedAt: began, Polls: 5},
+		{Number: 3, Method: "smart_id", StartedAt: at(1), Polls: 2, Outcome: "failed: no_account", Posts: 1, PostedAt: at(3)},
 	}
 }
 
@@ -38,10 +38,10 @@ func TestTable_ShowsHowEachSessionStands(t *testing.T) {
 
 func TestTable_FitsTheTerminal(t *testing.T) {
 	t.Parallel()
-	var rows []row
+	var rows []Session
 	for i := range 40 {
 		r := someRows()[i%3]
-		r.number = i + 1
+		r.Number = i + 1
 		rows = append(rows, r)
 	}
 	for _, size := range [][2]int{{200, 60}, {100, 24}, {79, 23}, {60, 12}, {40, 8}, {20, 4}, {10, 2}} {

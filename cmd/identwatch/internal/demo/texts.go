@@ -6,20 +6,20 @@ import (
 )
 
 // introduction says what is real and what is not.
-func (d *demo) introduction() string {
+func (d *demo) introduction(p *page) string {
 	return fmt.Sprintf(`identwatch dev: everything in one process, and nothing of it is kept when it ends.
 All persons are invented; MarkSign is simulated; the connections are real.
 
-  simulated MarkSign  %s
+%s  simulated MarkSign  %s
   receiver            %s
   embedded Redis      %s
 
-`, d.stack.markSignURL(), d.stack.receiverURL(), d.stack.redisURL())
+`, p.line(), d.stack.markSignURL(), d.stack.receiverURL(), d.stack.redisURL())
 }
 
 // invitation says how to start another session by hand.
 func (d *demo) invitation() string {
-	p := parts(1)[0].person
+	p := parts(1)[0].Person
 	return fmt.Sprintf(`
 Start another session as your application would, and have it followed:
 
@@ -40,7 +40,7 @@ Ctrl-C ends it all.
 func stories() string {
 	var b strings.Builder
 	for _, p := range parts(6) {
-		fmt.Fprintf(&b, "  %s  %s\n", p.person.Code, p.person.Note)
+		fmt.Fprintf(&b, "  %s  %s\n", p.Person.Code, p.Person.Note)
 	}
 	return b.String()
 }

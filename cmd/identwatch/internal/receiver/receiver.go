@@ -17,11 +17,17 @@ import (
 // Options say how a Receiver answers.
 type Options struct {
 	Verifier webhook.Verifier // required
-	Answer   int              // HTTP status to verified requests; 0 is 204
-	Delay    time.Duration    // before every answer
+	Conduct                   // until SetConduct
 	// OnDelivery is called for each request, before it is answered, and by
 	// concurrent requests concurrently. Nil: nobody is told.
 	OnDelivery func(Delivery)
+}
+
+// Conduct is how a Receiver answers. The zero value answers at once, with 204.
+type Conduct struct {
+	Answer int           // HTTP status to verified requests; 0 is 204
+	Delay  time.Duration // before every answer
+	HangUp bool          // closes the connection in place of every answer
 }
 
 // Delivery is one request, as it came.
@@ -31,19 +37,21 @@ type Delivery struct {
 	Event  webhook.Event
 	Header http.Header
 	Body   []byte
-	Count  int   // which request of this id it is, from 1; 0 without an id
-	Fault  error // why it was not accepted; nil where it was
-	Status int   // the answer
+	Count  int           // which request of this id it is, from 1; 0 without an id
+	Fault  error         // why it was not accepted; nil where it was
+	Status int           // the answer; 0 where the connection is closed instead
+	Delay  time.Duration // before the answer
 }
 
 // Receiver is an http.Handler that takes every POST for a delivery.
 type Receiver struct {
 	opts Options
 
-	mu     sync.Mutex
-	events map[string]*Seen
-	order  []*Seen
-	bad    int
+	mu      sync.Mutex
+	conduct Conduct
+	events  map[string]*Seen
+	order   []*Seen
+	bad     int
 }
 
 // Seen is what came of one event. It holds nothing of a person.
@@ -63,8 +71,14 @@ type Seen struct {
 
 // New makes a Receiver that has seen nothing.
 func New(opts Options) *Receiver {
-	opts.Answer = cmp.Or(opts.Answer, http.StatusNoContent)
-	return &Receiver{opts: opts, events: map[string]*Seen{}}
+	return &Receiver{opts: opts, conduct: opts.Conduct, events: map[string]*Seen{}}
+}
+
+// SetConduct says how requests are answered that arrive from now on.
+func (r *Receiver) SetConduct(c Conduct) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.conduct = c
 }
 
 // Events returns what came of each event, in the order of their first requests,
@@ -91,8 +105,11 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if r.opts.OnDelivery != nil {
 		r.opts.OnDelivery(d)
 	}
-	waited := pause(req, r.opts.Delay)
+	waited := pause(req, d.Delay)
 	r.finish(d, waited)
+	if d.Status == 0 {
+		panic(http.ErrAbortHandler)
+	}
 	w.WriteHeader(d.Status)
 }
 
@@ -100,7 +117,11 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 const maxBody = 1 << 20
 
 func (r *Receiver) read(req *http.Request) Delivery {
-	d := Delivery{At: time.Now(), Header: req.Header, Status: r.opts.Answer}
+	conduct := r.currentConduct()
+	d := Delivery{At: time.Now(), Header: req.Header, Status: cmp.Or(conduct.Answer, http.StatusNoContent), Delay: conduct.Delay}
+	if conduct.HangUp {
+		d.Status = 0
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, req.Body, maxBody))
 	if err != nil {
 		d.Fault, d.Status = webhook.ErrBody, http.StatusRequestEntityTooLarge
@@ -116,6 +137,12 @@ func (r *Receiver) read(req *http.Request) Delivery {
 		d.Status = http.StatusBadRequest
 	}
 	return d
+}
+
+func (r *Receiver) currentConduct() Conduct {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conduct
 }
 
 // arrive counts a request.

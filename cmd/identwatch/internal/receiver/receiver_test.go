@@ -3,6 +3,7 @@ package receiver
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -94,7 +95,7 @@ func TestReceiver_RefusesWhatIsNotVerified(t *testing.T) {
 func TestReceiver_NoticesOverlapsAndSendersThatGo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPair(t, Options{Delay: time.Minute})
+		p := newPair(t, Options{Conduct: Conduct{Delay: time.Minute}})
 		impatient, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		go p.post(impatient, "evt_1", event)
@@ -110,11 +111,40 @@ func TestReceiver_NoticesOverlapsAndSendersThatGo(t *testing.T) {
 
 func TestReceiver_DoesNotCountAFailureAsAcknowledged(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, Options{Answer: http.StatusServiceUnavailable})
+	p := newPair(t, Options{Conduct: Conduct{Answer: http.StatusServiceUnavailable}})
 	if got := p.post(t.Context(), "evt_1", event); got != http.StatusServiceUnavailable {
 		t.Errorf("got %d", got)
 	}
 	if events, _ := p.Events(); events[0].Acked != 0 || !events[0].AckedAt.IsZero() {
+		t.Errorf("got %+v", events[0])
+	}
+}
+
+func TestReceiver_ChangesItsConduct(t *testing.T) {
+	t.Parallel()
+	var told []Delivery
+	p := newPair(t, Options{OnDelivery: func(d Delivery) { told = append(told, d) }})
+	p.SetConduct(Conduct{HangUp: true})
+	func() {
+		defer func() {
+			if cause, _ := recover().(error); !errors.Is(cause, http.ErrAbortHandler) {
+				t.Error("the connection was not closed")
+			}
+		}()
+		p.post(t.Context(), "evt_1", event)
+	}()
+	p.SetConduct(Conduct{Answer: http.StatusGone})
+	if got := p.post(t.Context(), "evt_1", event); got != http.StatusGone {
+		t.Errorf("got %d", got)
+	}
+	p.SetConduct(Conduct{})
+	if got := p.post(t.Context(), "evt_1", event); got != http.StatusNoContent {
+		t.Errorf("got %d", got)
+	}
+	if told[0].Status != 0 || told[1].Status != http.StatusGone {
+		t.Errorf("told %d and %d", told[0].Status, told[1].Status)
+	}
+	if events, _ := p.Events(); events[0].Count != 3 || events[0].Acked != 1 {
 		t.Errorf("got %+v", events[0])
 	}
 }

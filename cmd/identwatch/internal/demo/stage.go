@@ -1,0 +1,150 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
+	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/webhook"
+	"github.com/identwatch/identwatch/worker"
+)
+
+// Stage is a demonstration that runs, for a page that shows it and takes part in
+// it. It is safe for concurrent use.
+type Stage struct {
+	stack *stack
+	board *board
+	app   *application
+	ended context.Context //nolint:containedctx // the demonstration's own
+}
+
+func newStage(ctx context.Context, stack *stack, b *board) *Stage {
+	app := &application{markSign: stack.markSignURL(), accessToken: stack.accessToken, tasks: stack.tasks}
+	return &Stage{stack: stack, board: b, app: app, ended: ctx}
+}
+
+// maxSessions bounds what the embedded Redis, and a page, are asked to hold.
+const maxSessions = 1000
+
+// Why a Stage does not do what it is asked.
+var (
+	ErrFull      = fmt.Errorf("there are %d sessions already: end dev, and begin anew", maxSessions)
+	ErrDecided   = errors.New("the session has its outcome already, or is not known")
+	ErrNoAttempt = errors.New("no event of this session waits to be posted again")
+)
+
+// Watch calls the function for each session as it stands, with Polled, and then
+// for each change. The calls come one at a time and in order; they must return
+// soon and not call the Stage. There is one watcher.
+func (s *Stage) Watch(watch func(Change)) {
+	s.board.mu.Lock()
+	defer s.board.mu.Unlock()
+	for _, session := range s.board.sessions {
+		watch(Change{Step: Polled, At: time.Now(), Session: *session})
+	}
+	s.board.watch = watch
+}
+
+// Start starts a session at the simulated MarkSign and has it followed. It
+// returns ErrFull where there are a thousand.
+func (s *Stage) Start(ctx context.Context, p Part) (Session, error) {
+	if len(s.board.all()) >= maxSessions {
+		return Session{}, ErrFull
+	}
+	begun, err := s.app.start(ctx, p)
+	if err != nil {
+		return Session{}, err
+	}
+	session := s.board.started(p, begun)
+	return session, s.app.enqueue(ctx, session)
+}
+
+// Decision is what somebody who looks on has a person do.
+type Decision string
+
+// The decisions.
+const (
+	Confirm  Decision = "confirm"
+	Refuse   Decision = "refuse"
+	WalkAway Decision = "walk_away" // the session's time runs out, at once
+)
+
+var decisions = map[Decision]struct {
+	told string
+	do   func(*marksim.Simulator, string) bool
+}{
+	Confirm:  {"confirmed", (*marksim.Simulator).Confirm},
+	Refuse:   {"refused", (*marksim.Simulator).Refuse},
+	WalkAway: {"walked away, and the session's time ran out", (*marksim.Simulator).Expire},
+}
+
+// Valid reports whether it is one of the decisions.
+func (d Decision) Valid() bool { _, ok := decisions[d]; return ok }
+
+// Decide has the session's person act now. It returns ErrDecided where there is
+// nothing left to decide. The decision is a valid one.
+func (s *Stage) Decide(token string, d Decision) error {
+	if !decisions[d].do(s.stack.simulator, token) {
+		return ErrDecided
+	}
+	s.board.decided(token, d)
+	return nil
+}
+
+// PostNow has an event that waits for its next attempt posted at once. It
+// returns ErrNoAttempt where none waits.
+func (s *Stage) PostNow(token string) error {
+	err := asynq.NewInspectorFromRedisClient(s.stack.client).RunTask(tasks.QueueDeliver, tasks.DefaultAccount+":"+token)
+	if err != nil {
+		return ErrNoAttempt
+	}
+	return nil
+}
+
+// Simulator is the simulated MarkSign.
+func (s *Stage) Simulator() *marksim.Simulator { return s.stack.simulator }
+
+// Receiver is where events are posted to.
+func (s *Stage) Receiver() *receiver.Receiver { return s.stack.receiver }
+
+// Verifier has the keys that events are verified with.
+func (s *Stage) Verifier() webhook.Verifier { return s.stack.verifier }
+
+// Redis is the embedded one.
+func (s *Stage) Redis() redis.UniversalClient { return s.stack.client }
+
+// Ended is closed when the demonstration ends.
+func (s *Stage) Ended() <-chan struct{} { return s.ended.Done() }
+
+// lookEvery is how often undelivered events are looked after.
+const lookEvery = 500 * time.Millisecond
+
+// followPlans notes, until ctx ends, when events that were not delivered are
+// posted again.
+func (s *Stage) followPlans(ctx context.Context) {
+	inspector := worker.NewInspector(s.stack.client)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, session := range s.board.all() {
+			if session.FinalAt.IsZero() || session.Delivered || session.GivenUp {
+				continue
+			}
+			if status, err := inspector.Session(ctx, tasks.DefaultAccount, session.Token); err == nil {
+				s.board.planned(status)
+			}
+		}
+	}
+}
