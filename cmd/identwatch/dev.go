@@ -5,10 +5,13 @@ import (
 	"net/http"
 	"net/netip"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/demo"
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/desk"
+	"github.com/identwatch/identwatch/internal/api"
+	"github.com/identwatch/identwatch/internal/monitor"
 )
 
 // deskAddr is where the page of dev is, unless it is taken.
@@ -76,8 +79,22 @@ func withDesk(opts *demo.Options, asked bool) error {
 	return nil
 }
 
-// deskOf is all that is on the page's server.
-func deskOf(stage *demo.Stage) http.Handler { return desk.New(stage, desk.Options{}) }
+// deskOf is all that is on the page's server: the desk, and beside it what serve
+// has on LISTEN, without a login, for this machine alone can reach it.
+func deskOf(stage *demo.Stage) (http.Handler, error) {
+	handler, err := api.New(stage.API())
+	if err != nil {
+		return nil, err
+	}
+	rest := http.NewServeMux()
+	rest.Handle("GET /metrics", promhttp.HandlerFor(stage.Metrics(), promhttp.HandlerOpts{}))
+	rest.Handle(monitor.Path, monitor.New(monitor.Options{Redis: stage.Redis(), Open: true}))
+	rest.Handle("/v1/", handler)
+	rest.Handle("/docs/", handler)
+	return desk.New(stage, desk.Options{Rest: rest, Links: []desk.Link{
+		{Label: "Queues", Path: monitor.Path}, {Label: "API", Path: "/docs/"}, {Label: "Metrics", Path: "/metrics"},
+	}}), nil
+}
 
 // isLoopback reports whether an address to listen on is of this machine alone.
 func isLoopback(listen string) bool {

@@ -35,7 +35,7 @@ func TestDev_StaysUntilItIsStopped(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "dev", "--sessions", "0")
 	url := p.stdout.match(t, `curl -s (http://\S+)/smartid/login.json`)
-	p.stdout.match(t, `REDIS_URL=(redis://\S+) identwatch enqueue`)
+	p.stdout.match(t, `curl -s (http://\S+)/v1/sessions -H 'Authorization: Bearer iwk_`)
 	if status, _ := get(t, url+"/"); status != 404 {
 		t.Errorf("the simulator answers %d", status)
 	}

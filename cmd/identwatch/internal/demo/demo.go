@@ -25,7 +25,7 @@ type Options struct {
 	Patience time.Duration
 
 	// Page makes the pages to serve on Listen. Nil: none.
-	Page func(*Stage) http.Handler
+	Page func(*Stage) (http.Handler, error)
 	// Listen is host:port.
 	Listen string
 	// Elsewhere: where Listen is taken, on another free port.
@@ -49,15 +49,15 @@ func Run(ctx context.Context, opts Options) error {
 		return err
 	}
 	d.stage = newStage(ctx, stack, d.board)
-	page, err := d.openPage(ctx, log)
+	d.page, err = d.openPage(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		end() // and with it the streams of the page
-		page.close(ctx)
+		d.page.close(ctx)
 	}()
-	d.say(d.introduction(page))
+	d.say(d.introduction(d.page))
 	stopShowing := d.startShowing()
 	err = d.play(ctx)
 	stopShowing()
@@ -73,6 +73,7 @@ type demo struct {
 	board  *board
 	stack  *stack
 	stage  *Stage
+	page   *page
 	view   view
 	out    io.Writer // prints above a table
 	logTo  io.Writer
@@ -141,7 +142,7 @@ func (d *demo) play(ctx context.Context) error {
 
 	err := d.startSessions(ctx)
 	if err == nil && !d.opts.Exit {
-		d.say(d.invitation())
+		d.say(d.invitation(d.page))
 	}
 	if err == nil {
 		err = d.await(ctx, ended)

@@ -23,8 +23,12 @@ func (d *demo) openPage(ctx context.Context, log *slog.Logger) (*page, error) {
 	if d.opts.Page == nil {
 		return nil, nil //nolint:nilnil // no page is no failure
 	}
+	handler, err := d.opts.Page(d.stage)
+	if err != nil {
+		return nil, err
+	}
 	p := &page{}
-	opts := httpd.Options{Addr: d.opts.Listen, Handler: d.opts.Page(d.stage), Log: log}
+	opts := httpd.Options{Addr: d.opts.Listen, Handler: handler, Log: log}
 	server, err := httpd.Start(ctx, opts)
 	if d.opts.Elsewhere && errors.Is(err, syscall.EADDRINUSE) {
 		p.taken = opts.Addr

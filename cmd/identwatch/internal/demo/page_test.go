@@ -17,7 +17,7 @@ func TestPage_IsElsewhereWhereItsPortIsTaken(t *testing.T) {
 	defer taken.Close()
 	d := &demo{opts: Options{
 		Listen: taken.Addr().String(), Elsewhere: true,
-		Page: func(*Stage) http.Handler { return http.NotFoundHandler() },
+		Page: func(*Stage) (http.Handler, error) { return http.NotFoundHandler(), nil },
 	}}
 	p, err := d.openPage(t.Context(), discard)
 	if err != nil {

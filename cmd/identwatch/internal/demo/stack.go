@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
+	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
@@ -23,6 +25,9 @@ import (
 // stack is everything that runs. All keys are made anew for each.
 type stack struct {
 	accessToken string
+	apiKey      string // of the HTTP API
+	metrics     *prometheus.Registry
+	sender      *webhook.Sender
 	redis       *miniredis.Miniredis
 	client      *redis.Client
 	tasks       *tasks.Client
@@ -37,7 +42,10 @@ type stack struct {
 // closed by close, also after an error.
 func openStack(ctx context.Context, b *board, log *slog.Logger) (*stack, error) {
 	secret, key := webhook.NewSecret(), webhook.NewSigningKey()
-	s := &stack{accessToken: "demo-" + rand.Text(), redis: miniredis.NewMiniRedis()}
+	s := &stack{
+		accessToken: "demo-" + rand.Text(), apiKey: api.NewKey(),
+		metrics: prometheus.NewRegistry(), redis: miniredis.NewMiniRedis(),
+	}
 	s.simulator = marksim.New(marksim.Options{AccessToken: s.accessToken, OnEvent: b.simulated})
 	b.lookUp = s.simulator.Session
 	s.verifier = webhook.Verifier{Secrets: []webhook.Secret{secret}, PublicKeys: []webhook.PublicKey{key.Public()}}
@@ -72,7 +80,8 @@ const deliveryTimeout = 15 * time.Second
 
 // employ makes the worker and the application's client.
 func (s *stack) employ(signer *webhook.Signer, log *slog.Logger) error {
-	sender, err := webhook.NewSender(webhook.SenderConfig{
+	var err error
+	s.sender, err = webhook.NewSender(webhook.SenderConfig{
 		Signer: signer, AllowHTTP: true, AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Timeout: deliveryTimeout,
 	})
@@ -85,9 +94,10 @@ func (s *stack) employ(signer *webhook.Signer, log *slog.Logger) error {
 		Redis: s.client,
 		Accounts: []worker.Account{{
 			MarkSign: worker.MarkSign{BaseURL: s.markSignURL(), AccessToken: s.accessToken},
-			Sender:   sender, CallbackURL: s.receiverURL() + "/",
+			Sender:   s.sender, CallbackURL: s.callbackURL(),
 		}},
 		OutcomeKeys: [][]byte{outcomeKey},
+		Metrics:     s.metrics,
 		Logger:      log,
 
 		DeliveryTimeout: deliveryTimeout,
@@ -101,6 +111,7 @@ func (s *stack) employ(signer *webhook.Signer, log *slog.Logger) error {
 
 func (s *stack) markSignURL() string { return s.servers[0].URL() }
 func (s *stack) receiverURL() string { return s.servers[1].URL() }
+func (s *stack) callbackURL() string { return s.receiverURL() + "/" }
 func (s *stack) redisURL() string    { return "redis://" + s.redis.Addr() + "/0" }
 
 // run follows sessions until ctx ends.

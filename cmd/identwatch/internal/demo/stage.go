@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
+	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
@@ -119,6 +121,18 @@ func (s *Stage) Verifier() webhook.Verifier { return s.stack.verifier }
 
 // Redis is the embedded one.
 func (s *Stage) Redis() redis.UniversalClient { return s.stack.client }
+
+// Metrics are those of the service that runs.
+func (s *Stage) Metrics() *prometheus.Registry { return s.stack.metrics }
+
+// API are the options of the HTTP API of the service that runs. Its one account
+// has one key, which the terminal tells.
+func (s *Stage) API() api.Options {
+	return api.Options{Redis: s.stack.client, DeliveryTimeout: deliveryTimeout, Accounts: []api.Account{{
+		Name: tasks.DefaultAccount, Keys: [][32]byte{api.HashKey(s.stack.apiKey)},
+		CallbackURL: s.stack.callbackURL(), Sender: s.stack.sender,
+	}}}
+}
 
 // Ended is closed when the demonstration ends.
 func (s *Stage) Ended() <-chan struct{} { return s.ended.Done() }

@@ -18,22 +18,27 @@ All persons are invented; MarkSign is simulated; the connections are real.
 }
 
 // invitation says how to start another session by hand.
-func (d *demo) invitation() string {
+func (d *demo) invitation(page *page) string {
 	p := parts(1)[0].Person
+	enqueue := "REDIS_URL=" + d.stack.redisURL() + " identwatch enqueue --check peps,sanctions TOKEN"
+	if page != nil {
+		enqueue = fmt.Sprintf(`curl -s %s/v1/sessions -H 'Authorization: Bearer %s' \
+    -H 'Content-Type: application/json' \
+    -d '{"token":"TOKEN","method":"smart_id","checks":["peps","sanctions"]}'`, page.server.URL(), d.stack.apiKey)
+	}
 	return fmt.Sprintf(`
 Start another session as your application would, and have it followed:
 
   curl -s %s/smartid/login.json \
     -d '{"access_token":"%s","code":"%s","country":"%s","peps":true,"sanctions":true}'
-  REDIS_URL=%s identwatch enqueue --check peps,sanctions TOKEN
+  %s
 
 Other codes are other persons; any other one of eleven digits confirms in 3 to 20 s:
 
 %s
-To look at the queues: asynqmon --redis-addr=%s
 Ctrl-C ends it all.
 
-`, d.stack.markSignURL(), d.stack.accessToken, p.Code, p.Country, d.stack.redisURL(), stories(), d.stack.redis.Addr())
+`, d.stack.markSignURL(), d.stack.accessToken, p.Code, p.Country, enqueue, stories())
 }
 
 // stories are a few of the simulator's catalogue.

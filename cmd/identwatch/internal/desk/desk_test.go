@@ -29,9 +29,9 @@ func run(t *testing.T, sessions int, opts Options) *fixture {
 	go func() {
 		ended <- demo.Run(ctx, demo.Options{
 			Sessions: sessions, Out: say, Err: io.Discard, Listen: "127.0.0.1:0",
-			Page: func(s *demo.Stage) http.Handler {
+			Page: func(s *demo.Stage) (http.Handler, error) {
 				f.stage, f.handler = s, New(s, opts)
-				return f.handler
+				return f.handler, nil
 			},
 		})
 	}()
