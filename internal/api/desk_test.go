@@ -223,7 +223,10 @@ func (r reply) check(request *http.Request) {
 	if r.status >= 300 || bytes.Contains(r.body, []byte(`"result":"invalid"`)) {
 		return
 	}
-	if valid, faults := checker().ValidateHttpRequestSync(request); !valid {
+	checking.Lock()
+	valid, faults := checker().ValidateHttpRequestSync(request)
+	checking.Unlock()
+	if !valid {
 		r.t.Errorf("%s: the request was accepted and is not in the document: %s", where, describeFaults(faults))
 	}
 }
@@ -234,7 +237,10 @@ func (r reply) checkAnswer(request *http.Request) {
 		StatusCode: r.status, Header: r.header, Request: request,
 		Body: io.NopCloser(bytes.NewReader(r.body)),
 	}
-	if valid, faults := checker().ValidateHttpResponse(request, response); !valid {
+	checking.Lock()
+	valid, faults := checker().ValidateHttpResponse(request, response)
+	checking.Unlock()
+	if !valid {
 		r.t.Errorf("%s %s: the answer is not in the document: %s\n%d %s", request.Method, request.URL.Path, describeFaults(faults), r.status, r.body)
 	}
 }
@@ -304,6 +310,9 @@ var theDocument = sync.OnceValue(func() served {
 	}
 	return served{a, get("/v1/openapi.json"), get("/v1/openapi.yaml")}
 })
+
+// checking is held while the checker checks: it is not safe for concurrent use.
+var checking sync.Mutex
 
 // checker holds requests and answers against the document. It is of another
 // library than the one that makes it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -93,7 +94,9 @@ func describe(schemas huma.Registry, op operation) (*huma.Operation, error) {
 			Schema: &huma.Schema{Type: huma.TypeString}, Example: exampleToken,
 		}}
 	}
-	codes := append(o.Errors, http.StatusUnauthorized, http.StatusNotAcceptable, http.StatusInternalServerError, http.StatusServiceUnavailable)
+	codes := slices.Concat(o.Errors, []int{
+		http.StatusUnauthorized, http.StatusNotAcceptable, http.StatusInternalServerError, http.StatusServiceUnavailable,
+	})
 	if look.request != nil {
 		o.RequestBody = &huma.RequestBody{Required: !op.optional, Content: map[string]*huma.MediaType{
 			"application/json": {Schema: schemas.Schema(look.request, true, ""), Examples: requestExamples[o.OperationID]},

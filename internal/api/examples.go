@@ -9,7 +9,7 @@ import (
 	"github.com/identwatch/identwatch/worker"
 )
 
-const exampleToken = "1c5cd62c-bbf7-779e-3fb4-bad3433ad83f"
+const exampleToken = "1c5cd62c-bbf7-779e-3fb4-bad3433ad83f" //nolint:gosec // of a session that never was
 
 var exampleSession = NewSession{
 	Token: exampleToken, Method: "smart_id", Reference: "order-1842", CallbackURL: "https://shop.example/webhooks/identwatch",

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/identwatch/identwatch/internal/redistest"
+	"github.com/identwatch/identwatch/tasks"
 )
 
 // FuzzRequests makes requests from the document, valid ones and mutated ones,
@@ -37,11 +38,14 @@ func anyRequest(t testing.TB) func(*rapid.T) {
 	requests := newRequests(readDocument(t))
 	d := newDeskOn(t, rdb)
 	return func(t *rapid.T) {
+		mini.FlushAll()
+		rdb.SAdd(t.Context(), "asynq:queues", tasks.QueueFollow) // as a worker does when it starts
+		d.seal("shop", "sealed")
 		for range rapid.IntRange(1, 8).Draw(t, "requests") {
 			r := requests.draw(t)
 			got := r.send(t, d.as("shop"))
 			if got.status >= 500 {
-				t.Fatalf("%s %s %v %s: %d %s", r.verb, r.path, r.header, r.body, got.status, got.body)
+				t.Fatalf("%s %s %v %s: %d %s\n%s", r.verb, r.path, r.header, r.body, got.status, got.body, d.log)
 			}
 			if r.mutations == 0 && slices.Contains([]int{400, 401, 405, 406, 413, 415}, got.status) {
 				t.Fatalf("a valid request, %s %s %s: %d %s", r.verb, r.path, r.body, got.status, got.body)
@@ -55,6 +59,9 @@ type requests struct {
 	openAPI
 	operations []drawn // without values
 }
+
+// tokens of which sessions are enqueued, cancelled and sealed.
+var tokens = []string{"a", "b", "sealed", "0.-_"}
 
 // drawn is a request.
 type drawn struct {
@@ -81,7 +88,7 @@ func newRequests(d openAPI) requests {
 func (r requests) draw(t *rapid.T) drawn {
 	d := rapid.SampledFrom(r.operations).Draw(t, "operation")
 	d.header = map[string]string{}
-	d.path = strings.ReplaceAll(d.path, "{token}", rapid.SampledFrom([]string{"a", "b", "0.-_"}).Draw(t, "token"))
+	d.path = strings.ReplaceAll(d.path, "{token}", rapid.SampledFrom(tokens).Draw(t, "token"))
 	var body any
 	if d.schema != nil {
 		d.header["Content-Type"] = "application/json"
@@ -140,7 +147,7 @@ func (r requests) value(t *rapid.T, s schema) any {
 	case s.Format == "uri":
 		return rapid.SampledFrom([]string{"https://app.example/", "https://app.example:8443/%2e?a=%00", "https://xn--bcher-kva.example"}).Draw(t, "uri")
 	case s.Pattern != "":
-		return rapid.StringMatching(`[A-Za-z0-9._-]{1,128}`).Draw(t, "matching")
+		return rapid.OneOf(rapid.SampledFrom(tokens), rapid.StringMatching(`[A-Za-z0-9._-]{1,128}`)).Draw(t, "matching")
 	case s.Type == "string":
 		return rapid.StringN(0, 30, 120).Draw(t, "string")
 	case s.Type == "array":
@@ -158,7 +165,13 @@ func (r requests) value(t *rapid.T, s schema) any {
 // odd values, of which no field takes all.
 var odd = []any{
 	nil, true, -1, 0, json.Number("1e400"), json.Number("-0.0"), "", " ", "\x00", "\u2028", "ä", "..", ".", "a/b", "a:b", "shop:a", "null", "{}",
-	json.RawMessage(`"\ud800"`), []any{}, []any{nil}, []any{[]any{}}, map[string]any{}, map[string]any{"token": "a"}, []string{"peps", "sanctions", "peps"},
+	json.RawMessage(`"\ud800"`),
+	[]any{},
+	[]any{nil},
+	[]any{[]any{}},
+	map[string]any{},
+	map[string]any{"token": "a"},
+	[]string{"peps", "sanctions", "peps"},
 	strings.Repeat("a", 127), strings.Repeat("a", 128), strings.Repeat("a", 129), strings.Repeat("ä", 100), strings.Repeat("ä", 101), strings.Repeat("a", 200),
 	strings.Repeat("a", 201), "https://" + strings.Repeat("a", 2040), "https://" + strings.Repeat("a", 2041), "http://app.example", "https://user@app.example",
 	"https://[::1]/", "https://app.example:99999/", "https://%zz/", "2026-02-30T00:00:00Z", "0000-00-00T00:00:00Z", "10000-01-01T00:00:00Z", "2026-11-21",

@@ -9,7 +9,7 @@ import (
 
 // Problem is the answer to every request that failed, after RFC 9457. It is an
 // error of the package's own functions.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it a problem, and so does the document
 	Title   string         `json:"title" doc:"The HTTP status in words." example:"Unprocessable Content"`
 	Status  int            `json:"status" doc:"The HTTP status." minimum:"400" maximum:"599" example:"422"`
 	Code    string         `json:"code" doc:"A stable word to branch on." enum:"malformed,unauthorized,not_found,method_not_allowed,not_acceptable,duplicate,outcome_first,not_given_up,cancelled,erased,too_large,unsupported_media_type,invalid,busy,internal,unavailable" example:"invalid"`

@@ -149,7 +149,7 @@ func readBody(op operation, w http.ResponseWriter, r *http.Request) ([]byte, *Pr
 	if r.ContentLength > op.MaxBodyBytes {
 		return nil, tooLarge(op.MaxBodyBytes)
 	}
-	if r.ContentLength != 0 && !isJSON(r.Header) {
+	if (r.ContentLength != 0 || r.Header.Get("Content-Type") != "") && !isJSON(r.Header) {
 		return nil, errMediaType
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, op.MaxBodyBytes))

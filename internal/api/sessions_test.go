@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -56,13 +57,19 @@ func fieldsOf(errors []FieldError) string {
 
 var refusedSessions = []struct{ name, body, fields string }{
 	{"nothing", `{}`, "method token"},
-	{"every field of the wrong type", `{"token":1,"method":true,"locale":[],"callback_url":{},"reference":2.5,"checks":"peps","started_at":0}`,
-		"callback_url checks locale method reference started_at token"},
-	{"every field null", `{"token":null,"method":null,"locale":null,"callback_url":null,"reference":null,"checks":null,"started_at":null}`,
-		"callback_url checks locale method reference started_at token"},
-	{"types, rules and unknown fields together",
+	{
+		"every field of the wrong type", `{"token":1,"method":true,"locale":[],"callback_url":{},"reference":2.5,"checks":"peps","started_at":0}`,
+		"callback_url checks locale method reference started_at token",
+	},
+	{
+		"every field null", `{"token":null,"method":null,"locale":null,"callback_url":null,"reference":null,"checks":null,"started_at":null}`,
+		"callback_url checks locale method reference started_at token",
+	},
+	{
+		"types, rules and unknown fields together",
 		`{"token":5,"method":"canary","callback_url":"https://app.example:22/canary","checks":["peps","peps"],"canary":1,"Token":"a"}`,
-		"Token callback_url canary checks method token"},
+		"Token callback_url canary checks method token",
+	},
 	{"a bad token", `{"token":"a/canary","method":"smart_id"}`, "token"},
 	{"a long token", `{"token":"` + strings.Repeat("a", 129) + `","method":"smart_id"}`, "token"},
 	{"a dot", `{"token":"..","method":"smart_id"}`, "token"},
@@ -134,6 +141,7 @@ func TestBatch_AnswersForEachInOrder(t *testing.T) {
 func TestBatch_TakesAThousandAndNoMore(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
+	d.api.patience = time.Minute // for the race detector on a busy machine
 	shop := d.as("shop")
 	var sessions []any
 	for i := range 1001 {

@@ -42,10 +42,10 @@ func TestTestEvent_TellsWhatTheReceiverMadeOfIt(t *testing.T) {
 	d := newDesk(t)
 	for want, receive := range map[string]func(*http.Request) (*http.Response, error){
 		"HTTP 500": func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 500, Body: io.NopCloser(strings.NewReader("canary"))}, nil
+			return &http.Response{StatusCode: http.StatusInternalServerError, Body: io.NopCloser(strings.NewReader("canary"))}, nil
 		},
 		"HTTP 410": func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 410, Body: http.NoBody}, nil
+			return &http.Response{StatusCode: http.StatusGone, Body: http.NoBody}, nil
 		},
 		"": func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
 	} {
@@ -87,7 +87,7 @@ func TestTestEvent_OnlyAFewAtOnceForEachAccount(t *testing.T) {
 			arrived <- true
 			<-leave
 		}
-		return &http.Response{StatusCode: 204, Body: http.NoBody}, nil
+		return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}, nil
 	}
 	done := make(chan reply)
 	for range maxTestEvents {
@@ -114,7 +114,7 @@ func TestTestEvent_OutlivesTheServersTimeLimits(t *testing.T) {
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
 		case <-time.After(400 * time.Millisecond):
-			return &http.Response{StatusCode: 204, Body: http.NoBody}, nil
+			return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}, nil
 		}
 	}
 	server := httptest.NewUnstartedServer(d.api)

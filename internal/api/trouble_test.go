@@ -194,6 +194,7 @@ func TestMediaTypes_AreJSON(t *testing.T) {
 	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json2", "multipart/form-data", "application/", ";", "application/problem+json"} {
 		shop.with("Content-Type", kind).do(http.MethodPost, "/v1/sessions", aSession("a")).problem(http.StatusUnsupportedMediaType, "unsupported_media_type")
 	}
+	shop.with("Content-Type", "text/plain").do(http.MethodPost, "/v1/events:test", "").problem(http.StatusUnsupportedMediaType, "unsupported_media_type")
 	var zipped strings.Builder
 	zip := gzip.NewWriter(&zipped)
 	zip.Write([]byte(`{"token":"a","method":"smart_id"}`))
