@@ -91,6 +91,13 @@ func (c *Client) Enqueue(ctx context.Context, s Session) error {
 func (c *Client) enqueueKnown(ctx context.Context, task *asynq.Task, id string) error {
 	info, err := c.inspector.GetTaskInfo(QueueFollow, id)
 	switch {
+	case errors.Is(err, asynq.ErrQueueNotFound):
+		// Redis lost its data since the first Enqueue. asynq's client registers a
+		// queue once, and a new one does it again.
+		_, err = asynq.NewClientFromRedisClient(c.redis).EnqueueContext(ctx, task)
+		if errors.Is(err, asynq.ErrTaskIDConflict) {
+			return ErrDuplicate
+		}
 	case errors.Is(err, asynq.ErrTaskNotFound):
 		_, err = c.asynq.EnqueueContext(ctx, task)
 		if errors.Is(err, asynq.ErrTaskIDConflict) {

@@ -259,6 +259,30 @@ func TestEnqueue_WorksAgainOnceRedisIsBack(t *testing.T) {
 	}
 }
 
+// TestEnqueue_TwiceAfterRedisLostItsData has Redis lose the name of the queue,
+// which asynq's client does not tell it again.
+func TestEnqueue_TwiceAfterRedisLostItsData(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client()
+	client, err := NewClient(ClientConfig{Redis: rdb})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Session{Token: "token-1", Method: SmartID}
+	if err := client.Enqueue(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if err := rdb.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Enqueue(t.Context(), s); err != nil {
+		t.Errorf("enqueueing what Redis lost: %v", err)
+	}
+	if err := client.Enqueue(t.Context(), s); !errors.Is(err, ErrDuplicate) {
+		t.Errorf("enqueueing it once more: %v, want ErrDuplicate", err)
+	}
+}
+
 func TestNewClient_RefusesARetentionOutOfBounds(t *testing.T) {
 	t.Parallel()
 	rdb := redis.NewClient(&redis.Options{})

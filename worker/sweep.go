@@ -57,7 +57,8 @@ func (w *Worker) sweep(ctx context.Context) {
 // mending says when it was last looked for what is to be mended, and measured.
 type mending struct{ orphans, redeliveries, measured time.Time }
 
-// measure tells the metrics of the queues.
+// measure tells the metrics of the queues. It also makes them known anew, for a
+// Redis that lost its data does not know them.
 func (w *Worker) measure(ctx context.Context, last *mending) {
 	if time.Since(last.measured) < measurePause {
 		return
@@ -65,6 +66,9 @@ func (w *Worker) measure(ctx context.Context, last *mending) {
 	last.measured = time.Now()
 	for _, q := range w.queues {
 		sizes, err := q.Sizes(ctx)
+		if err == nil {
+			err = q.Register(ctx)
+		}
 		if err != nil {
 			w.log.Debug("measuring a queue failed", "error", err)
 			return
