@@ -50,27 +50,27 @@ var deliverySeconds = []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
 
 // newMetrics registers what is counted; with a nil registerer nobody sees it.
 func newMetrics(reg prometheus.Registerer, accounts accounts) *metrics {
-	make := promauto.With(reg)
+	auto := promauto.With(reg)
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return make.NewCounterVec(prometheus.CounterOpts{Name: "identwatch_" + name, Help: help}, labels)
+		return auto.NewCounterVec(prometheus.CounterOpts{Name: "identwatch_" + name, Help: help}, labels)
 	}
 	histograms := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		return make.NewHistogramVec(prometheus.HistogramOpts{Name: "identwatch_" + name, Help: help, Buckets: buckets}, labels)
+		return auto.NewHistogramVec(prometheus.HistogramOpts{Name: "identwatch_" + name, Help: help, Buckets: buckets}, labels)
 	}
 	gauges := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return make.NewGaugeVec(prometheus.GaugeOpts{Name: "identwatch_" + name, Help: help}, labels)
+		return auto.NewGaugeVec(prometheus.GaugeOpts{Name: "identwatch_" + name, Help: help}, labels)
 	}
 	m := &metrics{
 		polls:        counters("polls_total", "Polls at MarkSign, by what the answer meant.", "account", "answer"),
 		pollSeconds:  histograms("poll_duration_seconds", "Time from a poll to its answer.", prometheus.DefBuckets, "account"),
 		finalAfter:   histograms("session_final_seconds", "Time from a session's start to its final outcome.", personSeconds, "account", "outcome"),
-		rateWait:     make.NewCounter(prometheus.CounterOpts{Name: "identwatch_poll_rate_wait_seconds_total", Help: "Time that polls waited because of POLL_RATE, all together."}),
+		rateWait:     auto.NewCounter(prometheus.CounterOpts{Name: "identwatch_poll_rate_wait_seconds_total", Help: "Time that polls waited because of POLL_RATE, all together."}),
 		attempts:     counters("delivery_attempts_total", "Posts to receivers, by what came of them.", "account", "result"),
 		deliveries:   counters("deliveries_total", "Events whose delivery has ended, by how.", "account", "result"),
 		deliverAfter: histograms("delivery_delay_seconds", "Time from the final outcome to the receiver's 2xx.", deliverySeconds, "account"),
 		removals:     counters("removals_total", "Tries to remove a session at MarkSign, by what came of them.", "account", "result"),
 		takenOver:    counters("sessions_taken_over_total", "Sessions that another worker, or this one before, had followed.", "account"),
-		redisErrors:  make.NewCounter(prometheus.CounterOpts{Name: "identwatch_redis_errors_total", Help: "Commands that Redis refused or did not answer."}),
+		redisErrors:  auto.NewCounter(prometheus.CounterOpts{Name: "identwatch_redis_errors_total", Help: "Commands that Redis refused or did not answer."}),
 		queueTasks:   gauges("queue_tasks", "Tasks in Redis, by queue and state.", "queue", "state"),
 		queueAge:     gauges("queue_oldest_pending_seconds", "For how long the oldest task has waited for a worker.", "queue"),
 	}
