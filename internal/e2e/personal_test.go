@@ -158,7 +158,7 @@ func (p *personalWorld) showsSomething(seen map[string]string) {
 		"what Redis was told": {"evalsha", "lua", "default:later-00000"},
 		"the files of Redis":  {"default:plain-00000", "default:later-00000"},
 		"asynqmon":            {"retry", "completed", "the callback failed", "removing the session failed", "default:plain-00000"},
-		"the probes":          {"ok\n", `{"ready":true}`},
+		"the probes":          {"ok\n", `{"ready":true}`, "identwatch_polls_total"},
 		"the commands":        {"enqueued", "alive", "verified"},
 		"the logs": {
 			"posting the event failed", "delivery given up", "status that is not known", "stopped", "MarkSign rejects",
