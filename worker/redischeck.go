@@ -33,7 +33,7 @@ func CheckRedis(ctx context.Context, rdb redis.UniversalClient) (unsafe []string
 func unsafeSettings(info map[string]string) []string {
 	var unsafe []string
 	if policy := info["maxmemory_policy"]; policy != "noeviction" && policy != "" {
-		unsafe = append(unsafe, fmt.Sprintf("maxmemory-policy is %s, so a full Redis silently loses sessions; set it to noeviction", policy))
+		unsafe = append(unsafe, fmt.Sprintf("maxmemory-policy is %s, so a full Redis silently loses sessions; set maxmemory-policy noeviction", policy))
 	}
 	if info["aof_enabled"] != "1" {
 		unsafe = append(unsafe, "appendonly is off, so a restart of Redis loses what came after the last snapshot; set appendonly yes")

@@ -24,6 +24,9 @@ const (
 // errReported ends a command with exitFailed when all there is to say was said.
 var errReported = errors.New("failed, as reported")
 
+// errReportedUsage ends a command with exitUsage likewise.
+var errReportedUsage = errors.New("wrong, as reported")
+
 // usageError is a fault of the flags or arguments that cobra cannot see.
 type usageError struct{ error }
 
@@ -58,6 +61,8 @@ func report(stderr io.Writer, command string, err error) int {
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.Is(err, errReportedUsage):
+		return exitUsage
 	case errors.Is(err, errReported):
 		return exitFailed
 	case isConfig:

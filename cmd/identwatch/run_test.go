@@ -9,7 +9,7 @@ import (
 
 func TestRun_EachCommandHasHelpWithExamples(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"serve", "enqueue", "status", "sessions", "redeliver", "health", "dev", "simulate", "receive", "secret", "version"} {
+	for _, command := range []string{"serve", "enqueue", "status", "sessions", "redeliver", "health", "doctor", "dev", "simulate", "receive", "secret", "version"} {
 		code, stdout, stderr := exec(t, "", command, "--help")
 		if code != exitDone || stderr != "" || !strings.Contains(stdout, "Examples:\n") || !strings.Contains(stdout, "identwatch "+command) {
 			t.Errorf("%s: exit %d, stderr %q, help\n%s", command, code, stderr, stdout)
@@ -25,7 +25,7 @@ func TestRun_EachCommandHasHelpWithExamples(t *testing.T) {
 func TestRun_HelpTellsTheEnvironment(t *testing.T) {
 	t.Parallel()
 	for command, want := range map[string]string{
-		"serve": config.Help(), "enqueue": config.Help("REDIS_URL", "ACCOUNTS"), "status": config.Help("REDIS_URL", "ACCOUNTS"), "sessions": config.Help("REDIS_URL", "ACCOUNTS"), "health": config.Help("LISTEN"),
+		"serve": config.Help(), "enqueue": config.Help("REDIS_URL", "ACCOUNTS"), "status": config.Help("REDIS_URL", "ACCOUNTS"), "sessions": config.Help("REDIS_URL", "ACCOUNTS"), "health": config.Help("LISTEN"), "doctor": config.Help(),
 		"simulate": "  MARKSIGN_ACCESS_TOKEN or MARKSIGN_ACCESS_TOKEN_FILE\n", "receive": "  WEBHOOK_SECRETS or WEBHOOK_SECRETS_FILE\n",
 	} {
 		if _, stdout, _ := exec(t, "", command, "--help"); !strings.Contains(stdout, "\nEnvironment:\n"+want) {
@@ -66,6 +66,7 @@ func TestRun_WrongUsageIsExit2AndNoDump(t *testing.T) {
 		{"sessions", "--limit", "-1"},
 		{"sessions", "--account", "UPPER"},
 		{"redeliver", "--account", "UPPER", "--all"},
+		{"doctor", "extra"},
 		{"secret", "passport"},
 		{"secret", "webhook", "webhook"},
 		{"secret", "all", "webhook"},
