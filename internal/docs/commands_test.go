@@ -43,7 +43,7 @@ func TestCommands_Exist(t *testing.T) {
 			}
 		}
 	}
-	for _, command := range []string{"dev", "serve", "enqueue", "status", "sessions", "redeliver", "health", "simulate", "secret"} {
+	for _, command := range []string{"dev", "serve", "enqueue", "status", "sessions", "redeliver", "health", "doctor", "simulate", "secret"} {
 		if help[command] == "" {
 			t.Errorf("README.md does not show identwatch %s", command)
 		}
