@@ -26,6 +26,7 @@ type follower struct {
 	stopPolling              context.CancelFunc // also of polls under way
 	loops                    sync.WaitGroup     // scheduling and renewing
 	limit                    *rate.Limiter      // of polls
+	rejections               rate.Sometimes     // bounds the log of rejected polls
 	replicas                 replicas
 
 	mu       sync.Mutex
@@ -51,6 +52,8 @@ func newFollower(w *Worker) *follower {
 		sessions: make(map[string]*session),
 		wake:     make(chan struct{}, 1),
 		limit:    rate.NewLimiter(rate.Inf, 1),
+
+		rejections: rate.Sometimes{Interval: 10 * time.Second},
 	}
 	if w.opts.PollRate > 0 {
 		f.limit = rate.NewLimiter(rate.Limit(w.opts.PollRate), max(1, int(w.opts.PollRate/10)))

@@ -78,6 +78,10 @@ func (f *follower) judge(s *session, a marksign.Answer) (pause time.Duration, fi
 		s.certificates++
 		return s.backOff(a), s.certificates > certificateTries
 	case marksign.Rejected:
+		f.rejections.Do(func() {
+			f.log.Warn("MarkSign rejects a poll because of the access token or the account's configuration; it is tried again",
+				"session", s.id, "code", a.Code, "detail", a.Detail)
+		})
 		return s.backOff(a), false
 	case marksign.Temporary:
 		f.log.Debug("MarkSign is in trouble", "session", s.id, "code", a.Code, "detail", a.Detail)
