@@ -104,12 +104,12 @@ func newService(cfg config.Serve, log *slog.Logger) (*service, error) {
 }
 
 const (
-	answerTimeout = 10 * time.Second // of a probe, whole
-	probeGrace    = 2 * time.Second  // for probes under way when the service ends
+	answerTimeout = 10 * time.Second // whole; a test event of the API has longer
+	pageGrace     = 5 * time.Second  // for requests under way when the service ends
 )
 
-// run opens LISTEN, waits for Redis and follows sessions until ctx ends. The
-// probes are answered until the worker has stopped.
+// run opens LISTEN, waits for Redis and follows sessions until ctx ends. LISTEN is
+// answered until the worker has stopped.
 func (s *service) run(ctx context.Context) error {
 	server, err := httpd.Start(ctx, httpd.Options{
 		Addr: s.listen, Handler: s.pages(ctx.Done()), WriteTimeout: answerTimeout, Log: s.log,
@@ -117,7 +117,6 @@ func (s *service) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening LISTEN: %w", err)
 	}
-	defer server.Stop(ctx, probeGrace)
 	s.logStart(server.Addr())
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -130,7 +129,9 @@ func (s *service) run(ctx context.Context) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	go newTokens(s.accounts, s.worker.SetAccessToken, s.log).watch(ctx, hangups)
-	if err = s.follow(ctx); err == nil {
+	err = s.follow(ctx)
+	server.Stop(ctx, pageGrace)
+	if err == nil {
 		_ = s.redis.Close() // else tasks that the worker could not wait for still use it
 	}
 	return errors.Join(err, server.Err())
