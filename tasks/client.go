@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,8 @@ type ClientConfig struct {
 	// Retention is how long a finished task is kept, between MinRetention and
 	// MaxRetention. Zero: DefaultRetention.
 	Retention time.Duration
+	// Account is that of sessions that name none. Empty: DefaultAccount.
+	Account string
 }
 
 // Client enqueues sessions. It is safe for concurrent use.
@@ -34,6 +37,7 @@ type Client struct {
 	redis     redis.UniversalClient
 	owned     bool
 	retention time.Duration
+	account   string
 }
 
 // NewClient makes a Client. It does not connect to Redis.
@@ -41,7 +45,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if cfg.Retention != 0 && (cfg.Retention < MinRetention || cfg.Retention > MaxRetention) {
 		return nil, fmt.Errorf("a retention of %v is not between %v and %v", cfg.Retention, MinRetention, MaxRetention)
 	}
-	c := &Client{redis: cfg.Redis, retention: cfg.Retention}
+	c := &Client{redis: cfg.Redis, retention: cfg.Retention, account: cfg.Account}
 	if c.redis == nil {
 		opened, err := OpenRedis(cfg.RedisURL)
 		if err != nil {
@@ -71,6 +75,7 @@ func (c *Client) Close() error {
 // A follow task that somebody archived by hand is set to run again, which is no
 // duplicate.
 func (c *Client) Enqueue(ctx context.Context, s Session) error {
+	s.Account = cmp.Or(s.Account, c.account)
 	task, err := NewFollowTask(s, c.retention)
 	if err != nil {
 		return err

@@ -283,6 +283,26 @@ func TestEnqueue_TwiceAfterRedisLostItsData(t *testing.T) {
 	}
 }
 
+func TestNewClient_HasAnAccountForSessionsThatNameNone(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client()
+	client, err := NewClient(ClientConfig{Redis: rdb, Account: "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []Session{{Token: "token-1", Method: SmartID}, {Token: "token-1", Method: SmartID, Account: "crm"}} {
+		if err := client.Enqueue(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inspector := asynq.NewInspectorFromRedisClient(rdb)
+	for _, id := range []string{"shop:token-1", "crm:token-1"} {
+		if _, err := inspector.GetTaskInfo(QueueFollow, id); err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+}
+
 func TestNewClient_RefusesARetentionOutOfBounds(t *testing.T) {
 	t.Parallel()
 	rdb := redis.NewClient(&redis.Options{})

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
-	"golang.org/x/time/rate"
 
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/tasks"
@@ -69,49 +68,55 @@ func newAccounts(opts Options) (accounts, error) {
 	return all, errors.Join(faults...)
 }
 
-// of returns the account of a session, or nil. Where there is one account alone,
-// it is also that of the sessions that name none.
-func (all accounts) of(s tasks.Session) *account {
-	if named := all[s.Account]; named != nil || s.Account != tasks.DefaultAccount || len(all) != 1 {
-		return named
-	}
-	for _, only := range all {
-		return only
-	}
-	return nil
+// of returns the account of a session, or nil.
+func (all accounts) of(s tasks.Session) *account { return all[s.Account] }
+
+// waitForAccount leaves a task to a worker that knows its account. Sessions that
+// nobody would ever take are told of.
+func (w *Worker) waitForAccount(job tasks.Followed) error {
+	w.metrics.unknownAccount.Inc()
+	w.unknownAccounts.Do(func() {
+		w.log.Warn("sessions wait for an account that this worker does not have; name it in ACCOUNTS, or have them enqueued with another", "account", job.Account)
+	})
+	return errAccount()
 }
 
 // callback is where a session's events are posted.
 func (a *account) callback(s tasks.Session) string { return cmp.Or(s.CallbackURL, a.callbackURL) }
 
+// receiver names the host of a session's events for hosts.
+func (a *account) receiver(s tasks.Session) string { return a.name + " " + hostOf(a.callback(s)) }
+
 // accept begins anew with an account, as with one that was never rejected.
 func (a *account) accept() {
 	var circuit *gobreaker.TwoStepCircuitBreaker[marksign.Answer]
-	alert := rate.Sometimes{Interval: alertPause}
+	var alerted time.Time
 	circuit = gobreaker.NewTwoStepCircuitBreaker[marksign.Answer](gobreaker.Settings{
 		Timeout:     rejectedPause,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= rejections },
 		IsExcluded:  func(err error) bool { return errors.Is(err, errNoWord) },
 		OnStateChange: func(_ string, _, to gobreaker.State) {
 			if circuit == a.circuit.Load() {
-				a.changed(to, &alert)
+				alerted = a.changed(to, alerted)
 			}
 		},
 	})
 	a.circuit.Store(circuit)
 }
 
-// changed is called by the circuit, under its lock.
-func (a *account) changed(to gobreaker.State, alert *rate.Sometimes) {
-	switch to {
-	case gobreaker.StateClosed:
+// changed is called by the circuit, under its lock. It takes when the rejection
+// was last logged, and returns it.
+func (a *account) changed(to gobreaker.State, alerted time.Time) time.Time {
+	switch {
+	case to == gobreaker.StateClosed:
 		a.log.Info("MarkSign takes the account's access token again; its sessions go on")
 		a.resumed(a)
-	case gobreaker.StateOpen:
-		alert.Do(func() {
-			a.log.Error("MarkSign rejects the access token or the account's configuration; its sessions wait until that is mended")
-		})
+		return time.Time{}
+	case to == gobreaker.StateOpen && time.Since(alerted) >= alertPause:
+		a.log.Error("MarkSign rejects the account's access token; its sessions wait until that is mended")
+		return time.Now()
 	}
+	return alerted
 }
 
 // rejected reports whether MarkSign rejects the account, as far as is known.
@@ -136,10 +141,10 @@ var errNoWord = errors.New("no word about the access token")
 
 // report says what the poll was answered.
 func (p *callPermit) report(a marksign.Answer) {
-	switch a.Verdict {
-	case marksign.Rejected:
+	switch {
+	case a.AccessRejected():
 		p.tell(errRejected)
-	case marksign.Temporary:
+	case a.Verdict == marksign.Temporary, a.Verdict == marksign.Rejected:
 		p.tell(errNoWord)
 	default:
 		p.tell(nil)
@@ -151,10 +156,10 @@ func (p *callPermit) reportRemoval(a marksign.RemoveAnswer) {
 	switch a.Verdict {
 	case marksign.RemoveRejected:
 		p.tell(errRejected)
-	case marksign.RemoveTemporary:
-		p.tell(errNoWord)
-	default:
+	case marksign.Removed:
 		p.tell(nil)
+	default: // an error of a removal has no documented code
+		p.tell(errNoWord)
 	}
 }
 

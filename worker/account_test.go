@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/tasks"
@@ -98,25 +100,22 @@ func TestAccounts_OneThatIsNotKnownWaits(t *testing.T) {
 	})
 }
 
-func TestAccounts_TheOnlyOneTakesSessionsThatNameNone(t *testing.T) {
+// TestAccounts_SessionsThatNameNoneAreOfDefault, and of no other, for the token
+// would otherwise stand for two sessions.
+func TestAccounts_SessionsThatNameNoneAreOfDefault(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.start(func(o *Options) { o.Accounts[0].Name = "shop" })
-		w.session("a", confirming(time.Second))
-		w.awaitEnd("a", time.Minute)
-		w.checkOneStory("a")
-	})
-}
-
-func TestAccounts_WithTwoNobodyTakesSessionsThatNameNone(t *testing.T) {
-	inWorld(t, func(w *world) {
-		c, both := w.withCRM()
-		w.start(both)
+		reg := prometheus.NewRegistry()
+		w.start(func(o *Options) { o.Accounts[0].Name, o.Metrics = "shop", reg })
 		w.session("a", confirming(0))
-		c.sim.Add("a", marksim.SmartID, confirming(0))
 		time.Sleep(10 * time.Second)
-		s, _ := c.sim.Session("a")
-		if w.seen("a").Polls+s.Polls > 0 {
-			t.Error("a session that names no account was polled, although there are two")
+		if polls := w.seen("a").Polls; polls > 0 {
+			t.Errorf("a session that names no account was polled %d times by the account shop", polls)
+		}
+		if !strings.Contains(w.logs.String(), "sessions wait for an account that this worker does not have") {
+			t.Error("the log does not say that a session waits for its account")
+		}
+		if series(t, reg)["identwatch_unknown_account_runs_total"] == 0 {
+			t.Error("the metrics do not tell of it")
 		}
 	})
 }
@@ -187,7 +186,7 @@ func TestAccounts_ARejectedOnePausesAloneAndLosesNothing(t *testing.T) {
 		if got := p.Rejected(); len(got) != 0 {
 			t.Errorf("rejected accounts in the end: %q", got)
 		}
-		if n := strings.Count(w.logs.String(), "MarkSign rejects the access token"); n != 1 {
+		if n := strings.Count(w.logs.String(), "MarkSign rejects the account's access token"); n != 1 {
 			t.Errorf("%d log lines in 40 seconds of rejection, want one", n)
 		}
 	})

@@ -19,7 +19,7 @@ type delivery struct {
 	task     *asynq.Task
 	job      tasks.Followed
 	account  *account
-	host     string // of the callback
+	receiver string // of the event, as hosts name it
 	claimant string
 }
 
@@ -32,10 +32,10 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 	}
 	account := w.accounts.of(job.Session)
 	if account == nil {
-		return errAccount()
+		return w.waitForAccount(job)
 	}
-	d := delivery{w, t, job, account, hostOf(account.callback(job.Session)), w.holder + ".deliver." + newClaimant()}
-	permit, refused := w.hosts.acquire(d.host)
+	d := delivery{w, t, job, account, account.receiver(job.Session), w.holder + ".deliver." + newClaimant()}
+	permit, refused := w.hosts.acquire(d.receiver)
 	if refused != granted {
 		return d.postpone(ctx, refused)
 	}
@@ -57,7 +57,7 @@ func (d delivery) postpone(ctx context.Context, why refusal) error {
 	case left < time.Second:
 		return d.giveUp(ctx, cmp.Or(r.LastError, why.String()))
 	}
-	return errRefused(min(d.hosts.pause(d.host, why), left+time.Second), why)
+	return errRefused(min(d.hosts.pause(d.receiver, why), left+time.Second), why)
 }
 
 func (d delivery) claim(ctx context.Context, permit *permit) error {
@@ -116,7 +116,7 @@ func (d delivery) failed(ctx context.Context, r outcome.Record, answer webhook.R
 		return errRedis()
 	}
 	d.log.Warn("posting the event failed; it is posted again", "session", d.job.ID(), "detail", answer.Detail, "attempt", r.Attempts)
-	after := min(d.hosts.afterFailure(d.host, r.AttemptsSince(), answer.RetryAfter), left+time.Second)
+	after := min(d.hosts.afterFailure(d.receiver, r.AttemptsSince(), answer.RetryAfter), left+time.Second)
 	return &pause{after, "the callback failed: " + answer.Detail, true}
 }
 
@@ -128,7 +128,9 @@ func (d delivery) giveUp(ctx context.Context, why string) error {
 	if !did && ended.State.AsksPost() {
 		return errClaimed(ended.ClaimLeft(d.claimant))
 	}
-	d.tellGivenUp(d.account, d.job.ID(), why)
+	if did {
+		d.tellGivenUp(d.account, d.job.ID(), why)
+	}
 	return d.end(ctx, ended)
 }
 

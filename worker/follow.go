@@ -21,7 +21,7 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 	}
 	account := w.accounts.of(job.Session)
 	if account == nil {
-		return errAccount()
+		return w.waitForAccount(job)
 	}
 	held := w.follower.holds(job.ID())
 	full := !held && w.follower.full()

@@ -32,8 +32,9 @@ type follower struct {
 	mu       sync.Mutex
 	sessions map[string]*session
 	due      dueHeap
-	posting  int // sessions that the posts pool has
-	claims   int // numbers the claimants
+	posting  int              // sessions that the posts pool has
+	polling  map[*account]int // sessions that the polls pool has
+	claims   int              // numbers the claimants
 	wake     chan struct{}
 }
 
@@ -44,12 +45,16 @@ const (
 	// webhook:deliver gets it, and slotPause how often the wait looks.
 	postPatience = time.Second
 	slotPause    = 50 * time.Millisecond
+	// sharePause is the least before an account that has its share of the polls is
+	// looked at again.
+	sharePause = 200 * time.Millisecond
 )
 
 func newFollower(w *Worker) *follower {
 	f := &follower{
 		Worker:   w,
 		sessions: make(map[string]*session),
+		polling:  make(map[*account]int),
 		wake:     make(chan struct{}, 1),
 		limit:    rate.NewLimiter(rate.Inf, 1),
 
@@ -130,7 +135,7 @@ func (f *follower) add(job tasks.Followed, account *account, r outcome.Record, a
 	current := time.Now()
 	age := r.Now.Sub(r.Started)
 	s := &session{
-		Followed: job, account: account, id: job.ID(), host: hostOf(account.callback(job.Session)),
+		Followed: job, account: account, id: job.ID(), receiver: account.receiver(job.Session),
 		start: current.Add(-age), deadline: current.Add(f.opts.SessionTimeout - age),
 		step: at.step, due: at.at, renewed: current,
 	}
@@ -213,7 +218,7 @@ func (f *follower) dispatch(current time.Time) time.Duration {
 func (f *follower) give(s *session, current time.Time) {
 	switch s.step {
 	case stepPoll:
-		f.polls.work <- s
+		f.givePoll(s, current)
 	case stepPost:
 		f.givePost(s, current)
 	case stepHand, stepRemove:
@@ -222,6 +227,18 @@ func (f *follower) give(s *session, current time.Time) {
 		delete(f.sessions, s.id)
 		f.ends.work <- s
 	}
+}
+
+// givePoll lets a session be polled, unless its account has its share of the
+// polls under way: one whose MarkSign hangs must not hold up the others.
+func (f *follower) givePoll(s *session, current time.Time) {
+	if len(f.accounts) > 1 && f.polling[s.account] >= max(f.opts.PollWorkers/2, 1) {
+		s.due = current.Add(sharePause + upTo(sharePause))
+		heap.Push(&f.due, s)
+		return
+	}
+	f.polling[s.account]++
+	f.polls.work <- s
 }
 
 // givePost lets a session post where a slot is free, in this process and to its
@@ -245,16 +262,19 @@ func (f *follower) permitPost(s *session) (refused refusal) {
 	if f.posting >= f.opts.DeliveryConcurrency {
 		return noSlot
 	}
-	s.permit, refused = f.hosts.acquire(s.host)
+	s.permit, refused = f.hosts.acquire(s.receiver)
 	return refused
 }
 
 // put takes a session back from a pool, for its next step.
 // It reports whether the session is over because an operator stopped it.
-func (f *follower) put(s *session, n next, posted bool) (stopped bool) {
+func (f *follower) put(s *session, n next) (stopped bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if posted {
+	switch s.step {
+	case stepPoll:
+		f.polling[s.account]--
+	case stepPost:
 		f.posting--
 	}
 	s.step, s.due = n.step, n.at

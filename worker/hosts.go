@@ -25,7 +25,8 @@ const (
 
 // hosts keeps one receiver that is slow or down from harming the others: it
 // bounds the posts that are under way to a host, and opens the circuit of a host
-// that keeps failing. It is safe for concurrent use.
+// that keeps failing. To each account a host is one of its own, so that none can
+// stop another's events. It is safe for concurrent use.
 type hosts struct {
 	limit int
 	log   *slog.Logger
@@ -125,11 +126,11 @@ func (h *hosts) changed(name string, from, to gobreaker.State) {
 	known := h.byName[name]
 	switch {
 	case to == gobreaker.StateClosed:
-		h.log.Info("a receiver's host is back; posts to it go on", "host", name, "failed_for", time.Since(known.failing).Round(time.Second).String())
+		h.log.Info("a receiver's host is back; posts to it go on", "receiver", name, "failed_for", time.Since(known.failing).Round(time.Second).String())
 		known.failing = time.Time{}
 	case from == gobreaker.StateClosed:
 		known.failing = time.Now()
-		h.log.Warn("a receiver's host keeps failing; posts to it wait, but for one now and then", "host", name)
+		h.log.Warn("a receiver's host keeps failing; posts to it wait, but for one now and then", "receiver", name)
 	}
 }
 

@@ -30,8 +30,10 @@ type metrics struct {
 	removals     *prometheus.CounterVec
 	takenOver    *prometheus.CounterVec
 	redisErrors  prometheus.Counter
-	queueTasks   *prometheus.GaugeVec
-	queueAge     *prometheus.GaugeVec
+
+	unknownAccount prometheus.Counter
+	queueTasks     *prometheus.GaugeVec
+	queueAge       *prometheus.GaugeVec
 }
 
 // The results of attempts, deliveries and removals, as their labels say them.
@@ -71,8 +73,11 @@ func newMetrics(reg prometheus.Registerer, accounts accounts) *metrics {
 		removals:     counters("removals_total", "Tries to remove a session at MarkSign, by what came of them.", "account", "result"),
 		takenOver:    counters("sessions_taken_over_total", "Sessions that another worker, or this one before, had followed.", "account"),
 		redisErrors:  auto.NewCounter(prometheus.CounterOpts{Name: "identwatch_redis_errors_total", Help: "Commands that Redis refused or did not answer."}),
-		queueTasks:   gauges("queue_tasks", "Tasks in Redis, by queue and state.", "queue", "state"),
-		queueAge:     gauges("queue_oldest_pending_seconds", "For how long the oldest task has waited for a worker.", "queue"),
+		unknownAccount: auto.NewCounter(prometheus.CounterOpts{
+			Name: "identwatch_unknown_account_runs_total", Help: "Runs of tasks whose account this worker does not have; they wait.",
+		}),
+		queueTasks: gauges("queue_tasks", "Tasks in Redis, by queue and state.", "queue", "state"),
+		queueAge:   gauges("queue_oldest_pending_seconds", "For how long the oldest task has waited for a worker.", "queue"),
 	}
 	for name := range accounts {
 		m.begin(name)
@@ -108,6 +113,11 @@ func (m *metrics) polled(account string, took time.Duration, a marksign.Answer) 
 	m.pollSeconds.WithLabelValues(account).Observe(took.Seconds())
 }
 
+// final goes by the record's own times, as delivered does.
+func (m *metrics) final(account string, r outcome.Record) {
+	m.finalAfter.WithLabelValues(account, r.Type).Observe(max(r.Final.Sub(r.Started), 0).Seconds())
+}
+
 func (m *metrics) posted(account string, r webhook.Result) {
 	result := resultFailed
 	switch r.Verdict {
@@ -123,6 +133,12 @@ func (m *metrics) posted(account string, r webhook.Result) {
 func (m *metrics) delivered(account string, r outcome.Record) {
 	m.deliveries.WithLabelValues(account, resultDelivered).Inc()
 	m.deliverAfter.WithLabelValues(account).Observe(max(r.Ended.Sub(r.Final), 0).Seconds())
+}
+
+// queuesUnknown forgets what was told of the queues: Redis does not tell.
+func (m *metrics) queuesUnknown() {
+	m.queueTasks.Reset()
+	m.queueAge.Reset()
 }
 
 // queue tells of a queue's tasks.
@@ -206,12 +222,13 @@ func (h redisHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	}
 }
 
-// count leaves out what is no trouble: nothing found, a script that is sent next,
+// count leaves out what is no trouble: nothing found, by Redis or by a script of
+// asynq's, a script that is sent next,
 // calls that the worker itself ended, and what go-redis tells a new connection of
 // itself, which not every Redis understands.
 func (h redisHook) count(err error) {
 	if err == nil || errors.Is(err, redis.Nil) || errors.Is(err, context.Canceled) ||
-		redis.HasErrorPrefix(err, "NOSCRIPT") || redis.HasErrorPrefix(err, "unknown") {
+		redis.HasErrorPrefix(err, "NOSCRIPT") || redis.HasErrorPrefix(err, "unknown") || redis.HasErrorPrefix(err, "NOT FOUND") {
 		return
 	}
 	h.errors.Inc()

@@ -53,8 +53,7 @@ type Options struct {
 	// caller closes it after Run returned nil.
 	Redis redis.UniversalClient
 	// Accounts are those whose sessions are followed: at least one, each of
-	// another name. Sessions of others wait. Where there is one alone, it is also
-	// that of the sessions that name none.
+	// another name. Sessions of others wait.
 	Accounts []Account
 	// OutcomeKeys seal results in Redis: each of 32 bytes, the first seals, all
 	// open. Required.

@@ -135,7 +135,6 @@ func (f *follower) conclude(s *session, build func() (outcome.Result, error)) ne
 		return f.afterDefect(s)
 	}
 	s.result, s.final = &r, time.Now()
-	f.metrics.finalAfter.WithLabelValues(s.account.name, r.Type).Observe(time.Since(s.start).Seconds())
 	f.log.Debug("session is final", "session", s.id, "outcome", r.Type, "reason", r.Reason, "polls", r.Polls)
 	return now(stepPost)
 }

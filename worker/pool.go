@@ -42,7 +42,7 @@ func (p pool) wait() {
 	for {
 		select {
 		case s := <-p.work:
-			p.follower.put(s, next{s.step, s.due}, false)
+			p.follower.put(s, next{s.step, s.due})
 		default:
 			return
 		}
@@ -62,9 +62,8 @@ func (p pool) drain() (ids []string) {
 }
 
 func (p pool) step(ctx context.Context, s *session) {
-	posted := s.step == stepPost
 	n := p.safely(ctx, s)
-	if stopped := p.follower.put(s, n, posted); stopped {
+	if stopped := p.follower.put(s, n); stopped {
 		p.follower.forget(ctx, s)
 	}
 }

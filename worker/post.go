@@ -28,6 +28,9 @@ func (f *follower) post(ctx context.Context, s *session) next {
 	if !claimed {
 		return f.resume(ctx, s, record)
 	}
+	if s.result != nil {
+		f.metrics.final(s.account.name, record)
+	}
 	if s.result == nil {
 		opened, err := f.open(ctx, s.account, s.Followed, record, s.claimant)
 		if err != nil {
@@ -43,7 +46,7 @@ func (f *follower) post(ctx context.Context, s *session) next {
 		return f.noteGivenUp(ctx, s, answer.Detail)
 	}
 	f.log.Warn("posting the event failed; it is posted again", "session", s.id, "detail", answer.Detail, "attempt", record.Attempts)
-	return f.handOver(ctx, s, answer.Detail, f.hosts.afterFailure(s.host, record.AttemptsSince(), answer.RetryAfter))
+	return f.handOver(ctx, s, answer.Detail, f.hosts.afterFailure(s.receiver, record.AttemptsSince(), answer.RetryAfter))
 }
 
 func (f *follower) claimPost(ctx context.Context, s *session) (bool, outcome.Record, error) {
@@ -146,7 +149,7 @@ func (f *follower) handOver(ctx context.Context, s *session, why string, after t
 func (f *follower) handSealed(ctx context.Context, s *session) next {
 	after := time.Duration(0)
 	if s.refused == circuitOpen {
-		after = f.hosts.pause(s.host, circuitOpen)
+		after = f.hosts.pause(s.receiver, circuitOpen)
 	}
 	if s.result == nil {
 		return f.handOver(ctx, s, s.refused.String(), after)
@@ -162,6 +165,7 @@ func (f *follower) handSealed(ctx context.Context, s *session) next {
 	if !did {
 		return f.resume(ctx, s, record)
 	}
+	f.metrics.final(s.account.name, record)
 	return f.enqueueDelivery(s.Followed, after)
 }
 

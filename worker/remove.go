@@ -82,6 +82,9 @@ func (f *follower) removeStep(ctx context.Context, s *session) next {
 		return f.handRemoval(s, removal{}, errDefect)
 	}
 	try, err := f.tryRemoval(ctx, s.account, s.Followed)
+	if err == nil && try.answer.Verdict == marksign.RemoveRejected {
+		err = errRejected
+	}
 	if err != nil && !errors.Is(err, outcome.ErrNotReplicated) && !errors.Is(err, errRejected) {
 		f.log.Error("reading a note back failed", "session", s.id, "error", err)
 		return in(redisPause, stepRemove)
@@ -131,7 +134,7 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 	}
 	account := w.accounts.of(job.Session)
 	if account == nil {
-		return errAccount()
+		return w.waitForAccount(job)
 	}
 	try, err := w.tryRemoval(ctx, account, job)
 	switch {

@@ -38,7 +38,7 @@ type session struct {
 	tasks.Followed
 	account  *account
 	id       string
-	host     string  // of the callback
+	receiver string  // of its event, as hosts name it
 	claimant string  // of its posts
 	permit   *permit // of the post that is under way
 	refused  refusal // why its first post was not made

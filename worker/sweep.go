@@ -70,6 +70,7 @@ func (w *Worker) measure(ctx context.Context, last *mending) {
 			err = q.Register(ctx)
 		}
 		if err != nil {
+			w.metrics.queuesUnknown()
 			w.log.Debug("measuring a queue failed", "error", err)
 			return
 		}

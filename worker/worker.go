@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/tasks"
@@ -30,6 +32,8 @@ type Worker struct {
 	follower  *follower
 	running   atomic.Bool
 	orphans   atomic.Bool // tasks may be in no list
+	// unknownAccounts bounds the log of tasks that wait for an account.
+	unknownAccounts rate.Sometimes
 	// notes ends with the worker: a fact that a receiver or MarkSign told is
 	// written down even where the run of its task is over.
 	notes context.Context //nolint:containedctx // it outlives every call
@@ -51,7 +55,9 @@ func New(opts Options) (*Worker, error) {
 		}),
 		tasks:     newTaskList(opts.Redis),
 		following: lease.NewQueue(opts.Redis, tasks.QueueFollow),
-		hosts:     newHosts(max(opts.DeliveryConcurrency/2, 1), opts.Logger),
+
+		unknownAccounts: rate.Sometimes{Interval: alertPause},
+		hosts:           newHosts(max(opts.DeliveryConcurrency/2, 1), opts.Logger),
 	}
 	w.queues = []*lease.Queue{
 		w.following, lease.NewQueue(opts.Redis, tasks.QueueDeliver), lease.NewQueue(opts.Redis, tasks.QueueRemove),

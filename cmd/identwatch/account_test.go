@@ -126,7 +126,7 @@ func TestServe_TwoAccountsAreApart(t *testing.T) {
 		"ACCOUNTS": "shop,crm", "MARKSIGN_ACCESS_TOKEN": "", "MARKSIGN_URL": "", "CALLBACK_URL": "", "WEBHOOK_SECRETS": "",
 		"SHOP_MARKSIGN_URL": shop.simulator, "SHOP_CALLBACK_URL": shop.receiver + "/", "SHOP_MARKSIGN_ACCESS_TOKEN": "access-token-1",
 		"CRM_MARKSIGN_URL": crm.simulator, "CRM_CALLBACK_URL": crm.receiver + "/", "CRM_MARKSIGN_ACCESS_TOKEN": "not-the-token",
-		"SHOP_WEBHOOK_SECRETS": "whsec_" + key(32, 1), "CRM_WEBHOOK_SECRETS": "whsec_" + key(32, 1),
+		"SHOP_WEBHOOK_SECRETS": "whsec_" + key(32, 1), "CRM_WEBHOOK_SECRETS": "whsec_" + key(32, 3),
 	}
 	for name, value := range maps.All(variables) {
 		t.Setenv(name, value)

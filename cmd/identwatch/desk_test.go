@@ -51,7 +51,7 @@ func TestDev_HasASampleOfEveryMetric(t *testing.T) {
 			t.Errorf("%s has no sample", name)
 		}
 	}
-	if families != 15 {
+	if families != 16 {
 		t.Errorf("%d metrics", families)
 	}
 	for _, sample := range []string{

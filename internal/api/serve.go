@@ -67,14 +67,13 @@ func (a *API) serve(op operation) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, problem := a.admit(op, w, r)
 		if problem != nil {
+			extend(w, answerMargin) // a body may have been slow
 			problem.write(w)
 			return
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), a.limit(op))
 		defer cancel()
-		if op.post {
-			a.extend(w)
-		}
+		extend(w, a.limit(op)+answerMargin)
 		done, err := a.run(ctx, op, c)
 		if err != nil {
 			a.problem(op, err).write(w)
@@ -95,11 +94,15 @@ func (a *API) limit(op operation) time.Duration {
 	return a.patience
 }
 
-// extend moves the server's own time limits behind that of a post. A server that
-// has none, or cannot move them, loses nothing.
-func (a *API) extend(w http.ResponseWriter) {
+// answerMargin is for the making and writing of an answer.
+const answerMargin = 5 * time.Second
+
+// extend moves the server's own time limits, which count from the beginning of
+// the request, behind what is still to be done. A server that has none, or cannot
+// move them, loses nothing.
+func extend(w http.ResponseWriter, by time.Duration) {
 	control := http.NewResponseController(w)
-	end := time.Now().Add(a.deliveryTimeout + 5*time.Second)
+	end := time.Now().Add(by)
 	_ = control.SetReadDeadline(end) // net/http takes a read that timed out for a client that left
 	_ = control.SetWriteDeadline(end)
 }
@@ -124,7 +127,7 @@ func (a *API) admit(op operation, w http.ResponseWriter, r *http.Request) (call,
 // acceptsJSON reads Accept headers as far as it needs: any range that JSON is in
 // and that is not refused with q=0.
 func acceptsJSON(accept []string) bool {
-	if len(accept) == 0 {
+	if strings.Trim(strings.Join(accept, ""), " \t,") == "" {
 		return true
 	}
 	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {

@@ -106,6 +106,10 @@ func (in *input) checkAccount(cfg *Serve, a Account) {
 		if slices.ContainsFunc(a.APIKeys.Reveal(), func(key [32]byte) bool { return slices.Contains(others, key) }) {
 			in.fault("API_KEYS", "has a key of account "+other.Name+" too: make one for each with `identwatch secret api`")
 		}
+		secrets := other.WebhookSecrets.Reveal()
+		if slices.ContainsFunc(a.WebhookSecrets.Reveal(), func(secret string) bool { return slices.Contains(secrets, secret) }) {
+			in.fault("WEBHOOK_SECRETS", "has a secret of account "+other.Name+" too: make one for each with `identwatch secret webhook`")
+		}
 	}
 }
 
@@ -134,8 +138,11 @@ func (in *input) ofAccount(account string) *input {
 		}
 		v.Name = prefix(account) + "_" + name
 		v.Required = strings.Replace(v.Required, "`", "`"+prefix(account)+"_", 1) // "unless `NAME` is set"
-		if v.Secret {
-			v.text = os.Getenv(v.Name)
+		switch {
+		case v.Secret:
+			v.text = os.Getenv(v.Name) // none is common to all accounts
+		case isBlank(v.text):
+			v.text = os.Getenv(name) // blank is not set
 		}
 		own.variables[name] = v
 	}

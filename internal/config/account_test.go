@@ -29,6 +29,7 @@ func TestAccounts_HaveVariablesOfTheirOwn(t *testing.T) {
 	t.Setenv("SHOP_CALLBACK_URL", "https://shop.example/hook")
 	t.Setenv("CRM_EU_MARKSIGN_URL", "https://test.marksign.eu")
 	t.Setenv("CRM_EU_MARKSIGN_LOCALE", "en")
+	t.Setenv("CRM_EU_CALLBACK_URL", " ") // blank is not set
 	t.Setenv("SHOP_API_KEYS", "sha256:"+strings.Repeat("01", 32))
 	t.Setenv("CRM_EU_WEBHOOK_SIGNING_KEY", "whsk_"+encoded(32, 9))
 	cfg := mustLoadServe(t)
@@ -85,6 +86,15 @@ func TestAccounts_FaultsNameTheAccountsVariables(t *testing.T) {
 	}
 	if len(faults) != 7 {
 		t.Errorf("got %d faults, want 7:\n%v", len(faults), err)
+	}
+}
+
+func TestAccounts_HaveNoWebhookSecretInCommon(t *testing.T) {
+	setTwoAccounts(t)
+	t.Setenv("CRM_EU_WEBHOOK_SECRETS", encoded(32, 3)+","+encoded(32, 1))
+	_, err := LoadServe(Checks{})
+	if faults := faultsOf(t, err); len(faults) != 1 || !strings.Contains(faults["CRM_EU_WEBHOOK_SECRETS"], "has a secret of account shop too") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -73,6 +73,14 @@ type Answer struct {
 	Identity *Identity
 }
 
+// reasonAccess goes with answers that refuse the access token itself.
+const reasonAccess = "access_rejected"
+
+// AccessRejected reports whether MarkSign refuses the access token itself, and so
+// every call of the account: 40003, or 401 and 403 without a body. What else is
+// Rejected may be so for one service of MarkSign's alone.
+func (a Answer) AccessRejected() bool { return a.Verdict == Rejected && a.Reason == reasonAccess }
+
 // Identity is a person's identity as MarkSign sent it. It prints as [redacted]
 // in fmt, slog and JSON; whoever means to pass it on reads its fields.
 //
@@ -106,7 +114,7 @@ const (
 	RemoveTemporary RemoveVerdict = iota // no answer to go by: try again
 	Removed                              // MarkSign says that it removed the session
 	RemoveRefused                        // MarkSign answered with an error; perhaps it is removed already
-	RemoveRejected                       // our access token or account is refused: alert, and try again
+	RemoveRejected                       // our access token is refused: alert, and try again
 )
 
 var removeVerdictNames = [...]string{

@@ -11,7 +11,7 @@ type meaning struct {
 // see meaningOf.
 var meanings = map[int]meaning{
 	40001: {Failed, "invalid_request", "a request parameter is invalid"},
-	40003: {Rejected, "access_rejected", "invalid access token"},
+	40003: {Rejected, reasonAccess, "invalid access token"},
 	40004: {Failed, "invalid_phone", "phone of incorrect format"},
 	40005: {Failed, "invalid_code", "personal code of incorrect format"},
 	40020: {Refused, "refused", "the person refused"},

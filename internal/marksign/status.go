@@ -93,7 +93,7 @@ func judgeHTTP(r reply, isObject bool) Answer {
 	case r.status != http.StatusUnauthorized && r.status != http.StatusForbidden:
 		return temporary(detail)
 	case isObject || len(bytes.TrimSpace(r.body)) == 0:
-		return Answer{Verdict: Rejected, Reason: "access_rejected", Detail: detail}
+		return Answer{Verdict: Rejected, Reason: reasonAccess, Detail: detail}
 	}
 	return temporary(detail)
 }
@@ -113,7 +113,7 @@ func removeAnswer(r reply) RemoveAnswer {
 	case !ok:
 		judged := judgeHTTP(r, f != nil)
 		a.Detail = judged.Detail
-		if judged.Verdict == Rejected {
+		if judged.AccessRejected() {
 			a.Verdict = RemoveRejected
 		}
 	case status == "ok":
@@ -132,11 +132,11 @@ func judgeRemoveError(f fields) (RemoveVerdict, string) {
 		return RemoveRefused, "removal refused"
 	}
 	m := meaningOf(code)
-	switch m.verdict {
-	case Temporary:
-		return RemoveTemporary, m.detail
-	case Rejected:
+	switch {
+	case m.verdict == Rejected && m.reason == reasonAccess:
 		return RemoveRejected, m.detail
+	case m.verdict == Temporary, m.verdict == Rejected:
+		return RemoveTemporary, m.detail
 	}
 	return RemoveRefused, m.detail
 }

@@ -182,7 +182,7 @@ if get('removal') == 'removed' or get('removal') == 'unknown' then return answer
 set('removal', 'handed', 'error', ARGV[1])
 redis.call('HINCRBY', key, 'removals', ARGV[2])
 redis.call('HINCRBY', key, 'refusals', ARGV[3])
-redis.call('HSETNX', key, 'remove_begun', ms(now))
+if ARGV[2] == '1' then redis.call('HSETNX', key, 'remove_begun', ms(now)) end
 return answer(1)`)
 
 	// ARGV: removal (removed or unknown)
