@@ -215,7 +215,7 @@ func TestVerdictsHaveNames(t *testing.T) {
 	for _, v := range []RemoveVerdict{RemoveTemporary, Removed, RemoveRefused, RemoveRejected} {
 		seen["remove "+v.String()] = true
 	}
-	if len(seen) != 12 || seen[""] {
+	if len(seen) != 13 || seen[""] {
 		t.Errorf("got %v", seen)
 	}
 	if got := Verdict(99).String() + RemoveVerdict(-1).String(); got != "unknown 99unknown -1" {
