@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -272,10 +273,9 @@ func TestAccounts_RemovalsOfARejectedOneWait(t *testing.T) {
 func TestAccounts_APanicKeepsNoAccountPaused(t *testing.T) {
 	inWorld(t, func(w *world) {
 		inner := w.markSign
-		panics := 0
+		var panics atomic.Int32
 		w.markSign = roundTripper(func(r *http.Request) (*http.Response, error) {
-			if panics > 0 {
-				panics--
+			if panics.CompareAndSwap(1, 0) {
 				panic("planted")
 			}
 			return inner.RoundTrip(r)
@@ -284,8 +284,8 @@ func TestAccounts_APanicKeepsNoAccountPaused(t *testing.T) {
 		w.sim.SetFaults(marksim.Faults{RejectToken: true})
 		w.session("a", confirming(0))
 		w.await("the account is rejected", 20*time.Second, func() bool { return len(p.Rejected()) == 1 })
-		panics = 1
-		w.await("the poll panicked", 30*time.Second, func() bool { return panics == 0 })
+		panics.Store(1)
+		w.await("the poll panicked", 30*time.Second, func() bool { return panics.Load() == 0 })
 		w.sim.SetFaults()
 		w.awaitEnd("a", 30*time.Second)
 		w.checkOneStory("a")
