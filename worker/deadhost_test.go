@@ -17,7 +17,7 @@ import (
 	"github.com/identwatch/identwatch/tasks"
 )
 
-var deadDeliveries = flag.Int("dead-deliveries", 300, "how many deliveries TestCircuit_ADeadHostComesBackAfterHours lets wait; 12000 takes long")
+var deadDeliveries = flag.Int("dead-deliveries", 150, "how many deliveries TestCircuit_ADeadHostComesBackAfterHours lets wait; 12000 takes long")
 
 // A receiver is down for hours. Its deliveries wait, cost neither the host nor
 // Redis much, and go out once within minutes of its return, while the events of
