@@ -1,0 +1,88 @@
+package worker
+
+import (
+	"container/heap"
+	"context"
+	"time"
+)
+
+// schedule waits for due times, and gives each due session to its pool.
+func (f *follower) schedule(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.wake:
+		case <-timer.C:
+		}
+		timer.Reset(f.dispatch(time.Now()))
+	}
+}
+
+// dispatch gives what is due to the pools and returns when to look again.
+func (f *follower) dispatch(current time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(f.due) > 0 {
+		if wait := f.due[0].due.Sub(current); wait > 0 {
+			return wait
+		}
+		f.give(heap.Pop(&f.due).(*session), current) //nolint:forcetypeassert // the heap holds nothing else
+	}
+	return time.Hour
+}
+
+// give puts a session into the hand of its pool. No pool's channel is ever full,
+// for each has room for all sessions.
+func (f *follower) give(s *session, current time.Time) {
+	switch s.step {
+	case stepPoll:
+		f.givePoll(s, current)
+	case stepPost:
+		f.givePost(s, current)
+	case stepHand, stepRemove:
+		f.slow.work <- s
+	case stepEnd:
+		delete(f.sessions, s.id)
+		f.ends.work <- s
+	}
+}
+
+// givePoll lets a session be polled, unless its account has its share of the
+// polls under way: one whose MarkSign hangs must not hold up the others.
+func (f *follower) givePoll(s *session, current time.Time) {
+	if len(f.accounts) > 1 && f.polling[s.account] >= max(f.opts.PollWorkers/2, 1) {
+		s.due = current.Add(sharePause + upTo(sharePause))
+		heap.Push(&f.due, s)
+		return
+	}
+	f.polling[s.account]++
+	f.polls.work <- s
+}
+
+// givePost lets a session post where a slot is free, in this process and to its
+// host; past its patience, and where the host keeps failing, webhook:deliver has to.
+func (f *follower) givePost(s *session, current time.Time) {
+	s.refused = f.permitPost(s)
+	switch {
+	case s.refused == granted:
+		f.posting++
+		f.posts.work <- s
+	case s.refused == circuitOpen, s.result != nil && current.Sub(s.final) > postPatience:
+		s.step = stepHand
+		f.slow.work <- s
+	default:
+		s.due = current.Add(slotPause)
+		heap.Push(&f.due, s)
+	}
+}
+
+func (f *follower) permitPost(s *session) (refused refusal) {
+	if f.posting >= f.opts.DeliveryConcurrency {
+		return noSlot
+	}
+	s.permit, refused = f.hosts.acquire(s.receiver)
+	return refused
+}
