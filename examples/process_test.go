@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/identwatch/identwatch/internal/freeport"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -62,7 +63,7 @@ type site struct {
 // newSite prepares a receiver that has these settings.
 func newSite(t *testing.T, l language, settings ...string) *site {
 	t.Helper()
-	dir, port := t.TempDir(), freePort(t)
+	dir, port := t.TempDir(), freeport.Port(t)
 	s := &site{t: t, language: l, inbox: filepath.Join(dir, "inbox"), out: new(output)}
 	s.url = "http://127.0.0.1:" + port + "/webhooks/identwatch"
 	s.commands = l.find(t, dir, port)
@@ -97,17 +98,6 @@ func (s *site) work() (kill func()) {
 }
 
 func (s *site) look() kept { return s.language.look(s.inbox) }
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
-}
 
 // newSender is the service's own.
 func newSender(t *testing.T, key *webhook.SigningKey, secrets ...webhook.Secret) *webhook.Sender {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/freeport"
 	"github.com/identwatch/identwatch/internal/redistest"
 )
 
@@ -151,12 +152,7 @@ func TestOpenRedis_ReachesARedisBehindSentinel(t *testing.T) {
 
 func startSentinel(t *testing.T, redisAddr, password string) (addr string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr = listener.Addr().String()
-	listener.Close()
+	addr = freeport.Addr(t)
 	host, port, _ := net.SplitHostPort(redisAddr)
 	_, own, _ := net.SplitHostPort(addr)
 	dir := t.TempDir()

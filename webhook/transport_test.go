@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/identwatch/identwatch/internal/freeport"
 )
 
 func TestTransport_NeverUsesAProxyFromTheEnvironment(t *testing.T) {
@@ -165,12 +167,7 @@ func TestSend_SurvivesEveryKindOfAnswer(t *testing.T) {
 
 func TestSend_NamesWhatKeptItFromConnecting(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := "http://" + listener.Addr().String() + "/"
-	listener.Close()
+	closed := "http://" + freeport.Addr(t) + "/"
 	if got := newTestSender(t).Send(t.Context(), closed, "msg_1", nil); got != (Result{Detail: "connection refused"}) {
 		t.Errorf("nobody listens: %+v", got)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/freeport"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -163,7 +164,7 @@ func TestTryIt_StoresFiveEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	onPath(t, "curl")
-	simulator, receiver, service := freePort(t), freePort(t), freePort(t)
+	simulator, receiver, service := freeport.Port(t), freeport.Port(t), freeport.Port(t)
 	commands := script(t, "identwatch simulate")
 	for _, change := range [][2]string{
 		{"go build -o identwatch ./cmd/identwatch", "cp " + identwatch(t) + "/identwatch ."},

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/identwatch/identwatch/internal/freeport"
 )
 
 // integrating returns the fenced blocks of a language in docs/integrating.md.
@@ -50,7 +52,7 @@ func TestIntegrating_WorksAsWritten(t *testing.T) {
 	if err := os.CopyFS(filepath.Join(dir, "examples", "php"), os.DirFS(filepath.Join(root, "examples", "php"))); err != nil {
 		t.Fatal(err)
 	}
-	simulator, receiver, service := freePort(t), freePort(t), freePort(t)
+	simulator, receiver, service := freeport.Port(t), freeport.Port(t), freeport.Port(t)
 	commands := strings.Join(integrating(t, "sh"), "\n")
 	for _, change := range [][2]string{
 		{"go build -o identwatch ./cmd/identwatch", "cp " + identwatch(t) + "/identwatch ."},

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/freeport"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -89,7 +90,7 @@ func launch(t *testing.T, l language, secrets string) *process {
 	if err := os.Mkdir(filepath.Join(p.dir, "inbox"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := freeport.Port(t)
 	args := l.command(t, port)
 	p.url = "http://127.0.0.1:" + port + "/webhooks/identwatch"
 	p.cmd = exec.Command(args[0], args[1:]...)
@@ -126,17 +127,6 @@ func start(t *testing.T, l language, secrets ...webhook.Secret) *process {
 		}
 		<-time.After(10 * time.Millisecond)
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
 }
 
 // inbox returns what the receiver stored, by file name.

@@ -22,7 +22,6 @@ func (p *personalWorld) plan(first *process) {
 	lost.awaitReady()
 	deaf.awaitReady()
 	var stranger *process
-	var restart func()
 	otherKey := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32))
 	config := func(name, value string) { p.rdb.ConfigSet(p.ctx, name, value) }
 	p.at = []moment{
@@ -31,8 +30,8 @@ func (p *personalWorld) plan(first *process) {
 		{second, func() { config("maxmemory", "0") }},
 		{second, func() { p.rdb.Do(p.ctx, "REPLICAOF", "127.0.0.1", "1") }},
 		{second, func() { p.rdb.Do(p.ctx, "REPLICAOF", "NO", "ONE") }},
-		{2 * second, func() { restart = p.killRedis() }},
-		{second, func() { restart() }},
+		{2 * second, p.redis.Kill},
+		{second, p.redis.Restart},
 		{3 * second, func() { first.terminate(); p.start("LOG_FORMAT=text") }},
 		{5 * second, p.spoilSeals},
 		{second, p.hurry}, // while every process has the key that opens what was not spoiled

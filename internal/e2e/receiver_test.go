@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"cmp"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -68,13 +70,11 @@ func (r *receiver) front(by string) http.Handler {
 		if err != nil {
 			return // the sender is gone; it never posted whole
 		}
-		if err := r.verifier.Verify(req.Header, body); err != nil {
-			r.refuse(w, err)
-			return
-		}
-		event, err := webhook.Parse(body)
-		if err != nil {
-			r.refuse(w, err)
+		err = r.verifier.Verify(req.Header, body)
+		event, unreadable := webhook.Parse(body)
+		if err = cmp.Or(err, unreadable); err != nil {
+			r.refuse(w, fmt.Errorf("%w, on the way of %s to %s: %s %s of the session %q",
+				err, by, req.Host, req.Method, req.Header.Get(webhook.HeaderID), event.Data.Token))
 			return
 		}
 		p := &post{

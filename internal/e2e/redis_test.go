@@ -1,55 +1,10 @@
-//go:build unix
-
 package e2e
 
 import (
-	"net"
 	"net/http"
-	"syscall"
 	"testing"
 	"time"
 )
-
-// killRedis kills Redis and returns what starts it again. Meanwhile its port is
-// refused to those who connect, and to the other tests that look for a free one.
-func (w *world) killRedis() (restart func()) {
-	w.t.Helper()
-	w.redis.Kill()
-	free := keepPort(w.t, w.redis.Addr)
-	return func() {
-		w.t.Helper()
-		free()
-		w.redis.Restart()
-	}
-}
-
-// keepPort refuses a port to those who connect, and to all who look for a free
-// one, until the function that it returns is called.
-func keepPort(t *testing.T, address string) (free func()) {
-	t.Helper()
-	free, err := holdPort(address)
-	if err != nil {
-		t.Fatalf("keeping the port %s: %v", address, err)
-	}
-	return free
-}
-
-func holdPort(address string) (free func(), err error) {
-	addr, err := net.ResolveTCPAddr("tcp4", address)
-	if err != nil {
-		return nil, err
-	}
-	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		return nil, err
-	}
-	_ = syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
-	if err := syscall.Bind(socket, &syscall.SockaddrInet4{Port: addr.Port, Addr: [4]byte(addr.IP.To4())}); err != nil {
-		_ = syscall.Close(socket)
-		return nil, err
-	}
-	return func() { _ = syscall.Close(socket) }, nil
-}
 
 func TestServe_RedisRestart(t *testing.T) {
 	t.Parallel()
@@ -75,9 +30,9 @@ func redisRestart(t *testing.T, fsync string) {
 	for range 2 {
 		pass(3 * time.Second)
 		killed = append(killed, time.Now())
-		restart := w.killRedis()
+		w.redis.Kill()
 		pass(time.Second)
-		restart()
+		w.redis.Restart()
 	}
 	w.awaitRemoved(all, 60*time.Second)
 	w.awaitQuiet(30 * time.Second)
@@ -98,7 +53,7 @@ func redisRestart(t *testing.T, fsync string) {
 func TestServe_RedisDownAtStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	restart := w.killRedis()
+	w.redis.Kill()
 	p := w.prepare()
 	p.start()
 	if got := p.probe("/healthz"); got != http.StatusOK {
@@ -107,7 +62,7 @@ func TestServe_RedisDownAtStart(t *testing.T) {
 	if got := p.probe("/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz without Redis: %d, want 503", got)
 	}
-	restart()
+	w.redis.Restart()
 	begun := time.Now()
 	p.awaitReady()
 	t.Logf("ready %v after Redis", time.Since(begun))

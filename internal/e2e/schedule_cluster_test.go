@@ -19,6 +19,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/freeport"
 	"github.com/identwatch/identwatch/internal/redistest"
 )
 
@@ -55,33 +56,22 @@ func newCluster(t *testing.T, redisArgs ...string) *cluster {
 
 func (c *cluster) startSentinel(host, port string) string {
 	c.t.Helper()
-	dir := c.t.TempDir()
-	for range 5 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		addr := l.Addr().String()
-		l.Close()
-		_, own, _ := net.SplitHostPort(addr)
-		config := fmt.Sprintf("bind 127.0.0.1\nport %[1]s\ndir %[2]s\nlogfile %[2]s/log\n"+
-			"sentinel monitor %[3]s %[4]s %[5]s 2\nsentinel down-after-milliseconds %[3]s 1000\n"+
-			"sentinel failover-timeout %[3]s 4000\n", own, dir, primaryName, host, port)
-		file := filepath.Join(dir, "sentinel.conf")
-		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-			c.t.Fatal(err)
-		}
-		cmd := exec.Command("redis-server", file, "--sentinel")
-		if err := cmd.Start(); err != nil {
-			c.t.Fatal(err)
-		}
-		c.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-		if happens(5*time.Second, func() bool { return c.ask(addr, "PING").Err() == nil }) {
-			return addr
-		}
+	dir, addr := c.t.TempDir(), freeport.Addr(c.t)
+	_, own, _ := net.SplitHostPort(addr)
+	config := fmt.Sprintf("bind 127.0.0.1\nport %[1]s\ndir %[2]s\nlogfile %[2]s/log\n"+
+		"sentinel monitor %[3]s %[4]s %[5]s 2\nsentinel down-after-milliseconds %[3]s 1000\n"+
+		"sentinel failover-timeout %[3]s 4000\n", own, dir, primaryName, host, port)
+	file := filepath.Join(dir, "sentinel.conf")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		c.t.Fatal(err)
 	}
-	c.t.Fatal("a sentinel does not start")
-	return ""
+	cmd := exec.Command("redis-server", file, "--sentinel")
+	if err := cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	eventually(c.t, time.Minute, "a sentinel answers", func() bool { return c.ask(addr, "PING").Err() == nil })
+	return addr
 }
 
 // ask makes one call over a connection of its own.
@@ -181,8 +171,7 @@ func (s *stage) takeAway(f planned, node *redistest.Server, kill bool) (back fun
 	if kill {
 		s.describe(f, "kill -9 of %s", node.Addr)
 		node.Kill()
-		free := keepPort(s.t, node.Addr)
-		return func() { free(); node.Restart() }
+		return node.Restart
 	}
 	s.describe(f, "SIGSTOP of %s", node.Addr)
 	pid, err := strconv.Atoi(s.cluster.info(node)["process_id"])

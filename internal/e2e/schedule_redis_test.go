@@ -102,11 +102,11 @@ func (s *stage) restartRedis(f planned, _ *rand.Rand) {
 	s.count("Redis restarts")
 	s.noteUnwritten()
 	away := s.note(redisAway, "")
-	restart := s.killRedis()
+	s.redis.Kill()
 	if s.plan.redis == everysec {
 		s.lostSince(away.from.Add(-2*time.Second), nil)
 	}
-	s.lasting(f, restart, away)
+	s.lasting(f, s.redis.Restart, away)
 }
 
 // noteUnwritten notes that a Redis that is killed now loses more than its file
@@ -135,7 +135,7 @@ func (s *stage) rollRedisBack(f planned, dice *rand.Rand) {
 	span := 100*ms + time.Duration(dice.Int64N(int64(900*time.Millisecond)))
 	s.noteUnwritten()
 	away := s.note(redisAway, "")
-	restart := s.killRedis()
+	s.redis.Kill()
 	from := away.from.Add(-span)
 	path := s.appendOnly()
 	before, err := os.ReadFile(path)
@@ -152,7 +152,7 @@ func (s *stage) rollRedisBack(f planned, dice *rand.Rand) {
 	gone := s.loseAdmissions(kept, away.from)
 	s.describe(f, "%v, %d bytes of %d, and %d sessions whole", span, len(tail), len(before), gone)
 	s.count("lost-second rollbacks")
-	s.lasting(f, restart, away)
+	s.lasting(f, s.redis.Restart, away)
 }
 
 // loseAdmissions notes which accepted sessions Redis has no word of any more.

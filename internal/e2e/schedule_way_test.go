@@ -8,12 +8,17 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
+
+	"github.com/identwatch/identwatch/internal/freeport"
 )
 
 // way is a process's own way to one of the others, through toxiproxy.
@@ -26,7 +31,7 @@ var waysHub = toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Ne
 
 func newWay(t *testing.T, name, target string) *way {
 	t.Helper()
-	w := &way{t, toxiproxy.NewProxy(waysHub, name, "127.0.0.1:0", target)}
+	w := &way{t, toxiproxy.NewProxy(waysHub, name, freeport.Addr(t), target)}
 	if err := w.proxy.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -37,17 +42,12 @@ func newWay(t *testing.T, name, target string) *way {
 func (w *way) addr() string { return w.proxy.Listen }
 
 // close refuses whoever comes, and cuts whoever is there, until open is called.
+// Its port stays its own.
 func (w *way) close() (open func()) {
-	address := w.addr()
 	w.proxy.Stop()
-	free, err := holdPort(address)
-	if err != nil { // somebody's own end of a connection has it
-		free = func() {}
-	}
 	return func() {
-		free()
-		if !happens(5*time.Second, func() bool { return w.proxy.Start() == nil }) {
-			w.t.Errorf("the way %s cannot be opened again", w.proxy.Name)
+		if err := w.proxy.Start(); err != nil {
+			w.t.Errorf("the way %s cannot be opened again: %v", w.proxy.Name, err)
 		}
 	}
 }
@@ -105,5 +105,40 @@ func (w *way) poison(x toxic) (heal func()) {
 		case <-time.After(10 * time.Second):
 			w.t.Errorf("toxiproxy hangs: %s", x)
 		}
+	}
+}
+
+// While a way is closed, and in the moments around, its port is given to nobody
+// else: a worker of one schedule would post to the receiver of another.
+func TestWay_ItsPortIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	w := newWay(t, "way", "127.0.0.1:1")
+	var others sync.WaitGroup
+	var taken atomic.Int32
+	quit := make(chan struct{})
+	for range 4 {
+		others.Go(func() {
+			for {
+				select {
+				case <-quit:
+					return
+				default:
+				}
+				if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
+					if l.Addr().String() == w.addr() {
+						taken.Add(1)
+					}
+					l.Close()
+				}
+			}
+		})
+	}
+	for range 2000 {
+		w.close()()
+	}
+	close(quit)
+	others.Wait()
+	if n := taken.Load(); n > 0 {
+		t.Errorf("%d times another listener got the port of a way that was closed", n)
 	}
 }

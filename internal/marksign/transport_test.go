@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/identwatch/identwatch/internal/freeport"
 )
 
 func TestStatus_RedirectIsNotFollowed(t *testing.T) {
@@ -101,7 +103,7 @@ func TestStatus_ConnectionFailures(t *testing.T) {
 	secure.Config.ErrorLog = nil
 	t.Cleanup(secure.Close)
 	tests := map[string]struct{ base, detail string }{
-		"nobody listens":        {"http://" + closedAddress(t), "connection refused"},
+		"nobody listens":        {"http://" + freeport.Addr(t), "connection refused"},
 		"plain HTTP for https":  {strings.Replace(plain, "http:", "https:", 1), "TLS failure"},
 		"certificate of nobody": {secure.URL, "TLS failure"},
 		"reset":                 {"http://" + resetting(t), "connection reset"},
@@ -130,17 +132,6 @@ func TestTransportFault(t *testing.T) {
 			t.Errorf("%v: got %q, want %q", err, got, want)
 		}
 	}
-}
-
-// closedAddress is an address that nobody listens at.
-func closedAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // resetting is the address of a server that resets what connects.

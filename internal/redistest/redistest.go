@@ -17,6 +17,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/freeport"
 )
 
 // Server is a real redis-server.
@@ -52,27 +54,19 @@ func Start(tb testing.TB, args ...string) *Server {
 	}
 	s := &Server{Dir: tb.TempDir(), tb: tb, args: args}
 	tb.Cleanup(s.Kill)
-	const tries = 5 // another process may take the free port first
-	for range tries {
-		s.Addr = freeAddr(tb)
-		if s.launch() {
-			return s
-		}
-	}
-	tb.Fatalf("redis-server did not start: see its log in %s", s.Dir)
-	return nil
+	s.Addr = freeport.Addr(tb)
+	s.launch()
+	return s
 }
 
 // Restart starts the server, which Kill or Stop ended, on its address and files.
 func (s *Server) Restart() {
 	s.tb.Helper()
-	if !s.launch() {
-		s.tb.Fatal("redis-server did not start again: another process may have its port")
-	}
+	s.launch()
 }
 
-// launch starts the server and returns true once it answers.
-func (s *Server) launch() bool {
+// launch starts the server and returns once it answers.
+func (s *Server) launch() {
 	s.tb.Helper()
 	host, port, _ := net.SplitHostPort(s.Addr)
 	args := append([]string{
@@ -91,33 +85,39 @@ func (s *Server) launch() bool {
 	s.mu.Lock()
 	s.cmd, s.exited = cmd, exited
 	s.mu.Unlock()
-	return s.await(exited)
+	s.await(exited)
 }
 
-// await returns true once the server answers, and false where it ended.
-func (s *Server) await(exited <-chan struct{}) bool {
+// await returns once the server answers.
+func (s *Server) await(exited <-chan struct{}) {
 	s.tb.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1})
 	defer rdb.Close() //nolint:errcheck // a test's own client
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		err := rdb.Ping(context.Background()).Err()
 		select {
 		case <-exited:
-			return false
+			s.tb.Fatalf("redis-server ended at once; its log:\n%s", s.log())
 		case <-time.After(5 * time.Millisecond):
 		}
 		// An answer that is an error is an answer: the server may want a password.
 		if err == nil || strings.HasPrefix(err.Error(), "NOAUTH") {
-			return true
+			return
 		}
 		if time.Now().After(deadline) {
-			s.tb.Fatalf("redis-server did not start: %v", err)
+			s.tb.Fatalf("redis-server does not answer: %v; its log:\n%s", err, s.log())
 		}
 	}
 }
 
-// Kill ends the server as kill -9 does.
+func (s *Server) log() string {
+	text, _ := os.ReadFile(filepath.Join(s.Dir, "redis.log"))
+	return string(text)
+}
+
+// Kill ends the server as kill -9 does. Its port stays its own: whoever connects is
+// refused, and no other test gets it.
 func (s *Server) Kill() { s.end(os.Kill) }
 
 // Stop ends the server as an operator does.
@@ -207,14 +207,4 @@ func dumpKey(ctx context.Context, rdb *redis.Client, key string) (any, error) {
 		return rdb.ZRangeWithScores(ctx, key, 0, -1).Result()
 	}
 	return nil, nil
-}
-
-func freeAddr(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own listener
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // it only finds a port
-	return l.Addr().String()
 }
