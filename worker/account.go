@@ -12,6 +12,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/identwatch/identwatch/internal/marksign"
+	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -81,7 +82,17 @@ func (w *Worker) waitForAccount(job tasks.Followed) error {
 	return errAccount()
 }
 
-// callback is where a session's events are posted.
+// destination is where a result is posted. What was sealed with it decides, because
+// anybody who can write to Redis can change the task. Results of earlier releases
+// hold nothing of it.
+func (a *account) destination(s tasks.Session, sealed outcome.Result) string {
+	if sealed.Instructions == nil {
+		return a.callback(s)
+	}
+	return cmp.Or(sealed.Instructions.CallbackURL, a.callbackURL)
+}
+
+// callback is where a session's events are posted, as far as its task says.
 func (a *account) callback(s tasks.Session) string { return cmp.Or(s.CallbackURL, a.callbackURL) }
 
 // receiver names the host of a session's events for hosts.

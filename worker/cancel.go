@@ -68,6 +68,9 @@ func (i *Inspector) job(session tasks.Session, seen sighting) (*tasks.Followed, 
 	if err != nil {
 		return nil, err
 	}
+	if job.ID() != session.ID() {
+		return nil, errOtherSession
+	}
 	return &job, nil
 }
 

@@ -26,9 +26,9 @@ type delivery struct {
 // deliver runs the task webhook:deliver: one attempt, and then the pause that
 // the schedule asks for, until a 2xx, a 410 or the end of the window.
 func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
-	job, err := tasks.Decode(t.Payload())
+	job, err := w.decode(t)
 	if err != nil {
-		return errPayload(err)
+		return err
 	}
 	account := w.accounts.of(job.Session)
 	if account == nil {
@@ -84,7 +84,7 @@ func (d delivery) attempt(ctx context.Context, claimed time.Time, r outcome.Reco
 	case err != nil:
 		return d.failed(ctx, r, webhook.Result{Detail: err.Error()})
 	}
-	answer := d.send(ctx, d.account, d.job, claimed, result.Body, permit)
+	answer := d.send(ctx, d.account, d.job, claimed, result, permit)
 	if answer.Verdict != webhook.Delivered {
 		return d.failed(ctx, r, answer)
 	}

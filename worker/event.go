@@ -67,7 +67,11 @@ func (e ending) identified(id *marksign.Identity) (outcome.Result, error) {
 }
 
 // own is an outcome that is ours: MarkSign gave no final answer.
-func (e ending) own(typ webhook.Type, reason string) (outcome.Result, error) {
+func (e ending) own(reason string) (outcome.Result, error) {
+	typ := webhook.Failed
+	if reason == reasonDeadline {
+		typ = webhook.Expired
+	}
 	return e.failed(typ, webhook.Error{Reason: reason, Message: ownMessages[reason]})
 }
 
@@ -86,7 +90,20 @@ func (e ending) result(typ webhook.Type, reason string, data webhook.Data) (outc
 	if err != nil {
 		return outcome.Result{}, err
 	}
-	return outcome.Result{Type: string(typ), Reason: reason, Polls: e.polls, Time: e.at, Body: body}, nil
+	return outcome.Result{
+		Type: string(typ), Reason: reason, Polls: e.polls, Time: e.at, Body: body, Instructions: instructionsOf(e.session),
+	}, nil
+}
+
+// instructionsOf is what is sealed with the result of a session.
+func instructionsOf(s tasks.Session) *outcome.Instructions {
+	sealed := &outcome.Instructions{
+		Account: s.Account, CallbackURL: s.CallbackURL, Method: string(s.Method), Locale: s.Locale, Reference: s.Reference,
+	}
+	for _, c := range s.Checks {
+		sealed.Checks = append(sealed.Checks, string(c))
+	}
+	return sealed
 }
 
 // upstream is what MarkSign sent beside what the event names. A check of a shape

@@ -15,9 +15,9 @@ import (
 // returns errFollowing, which leaves the task in asynq's retry set, due when the
 // lease ends; or, where the story is told, it ends the task.
 func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
-	job, err := tasks.Decode(t.Payload())
+	job, err := w.decode(t)
 	if err != nil {
-		return errPayload(err)
+		return err
 	}
 	account := w.accounts.of(job.Session)
 	if account == nil {

@@ -6,7 +6,6 @@ import (
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/tasks"
-	"github.com/identwatch/identwatch/webhook"
 )
 
 // open returns the event to post. One that cannot be opened, because its key is
@@ -34,8 +33,8 @@ func (w *Worker) open(ctx context.Context, a *account, job tasks.Followed, r out
 func (w *Worker) remake(ctx context.Context, a *account, job tasks.Followed, r outcome.Record) (outcome.Result, bool) {
 	e := ending{session: job.Session, polls: r.Polls, at: r.EventTime}
 	if _, ours := ownMessages[r.Reason]; ours {
-		result, err := e.own(webhook.Type(r.Type), r.Reason)
-		return result, err == nil
+		result, err := e.own(r.Reason)
+		return result, err == nil && result.Type == r.Type
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.opts.DeliveryTimeout/2)
 	defer cancel()

@@ -55,6 +55,23 @@ func errPayload(err error) error {
 	return errors.Join(err, asynq.SkipRetry)
 }
 
+// errOtherSession is what a task ends with whose payload is another session's.
+var errOtherSession = errors.New("the task's payload names another session than its id: somebody changed it in Redis; enqueue the session again")
+
+// decode reads a task's payload, which must be of the session that the task is
+// named for. The error is what the handler returns.
+func (w *Worker) decode(t *asynq.Task) (tasks.Followed, error) {
+	job, err := tasks.Decode(t.Payload())
+	if err != nil {
+		return tasks.Followed{}, errPayload(err)
+	}
+	if id := t.ResultWriter().TaskID(); id != job.ID() {
+		w.log.Error("a task's payload names another session than its id; it is archived", "session", id, "task", t.Type())
+		return tasks.Followed{}, errPayload(errOtherSession)
+	}
+	return job, nil
+}
+
 // retryDelay is asynq's RetryDelayFunc of all queues.
 func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
 	var p *pause

@@ -6,7 +6,6 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/webhook"
 )
 
 const (
@@ -120,11 +119,11 @@ func (s *session) ending() ending { return ending{s.Session, s.polls, time.Now()
 
 // deadlineResult is the outcome of a session that was not final in time.
 func (s *session) deadlineResult() (outcome.Result, error) {
-	typ, reason := webhook.Expired, reasonDeadline
+	reason := reasonDeadline
 	if s.troubled == marksign.Temporary || s.troubled == marksign.Rejected {
-		typ, reason = webhook.Failed, reasonUnavailable
+		reason = reasonUnavailable
 	}
-	return s.ending().own(typ, reason)
+	return s.ending().own(reason)
 }
 
 // conclude takes the outcome in hand, to be posted.
@@ -143,7 +142,7 @@ func (f *follower) conclude(s *session, build func() (outcome.Result, error)) ne
 func (f *follower) afterDefect(s *session) next {
 	switch s.step {
 	case stepPoll:
-		r, err := s.ending().own(webhook.Failed, reasonInternal)
+		r, err := s.ending().own(reasonInternal)
 		if err != nil {
 			return in(time.Minute, stepPoll)
 		}

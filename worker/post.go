@@ -38,7 +38,7 @@ func (f *follower) post(ctx context.Context, s *session) next {
 		}
 		s.result = &opened
 	}
-	answer := f.send(ctx, s.account, s.Followed, begun, s.result.Body, s.permit)
+	answer := f.send(ctx, s.account, s.Followed, begun, *s.result, s.permit)
 	switch answer.Verdict {
 	case webhook.Delivered:
 		return f.noteDelivered(s)
@@ -57,14 +57,14 @@ func (f *follower) claimPost(ctx context.Context, s *session) (bool, outcome.Rec
 	return f.records.Claim(ctx, s.record(), s.claimant, claim)
 }
 
-// send posts once, and ends a second before the claim does that was asked for at
-// claimed: where Redis answered late, or the process was suspended, less time is
-// left than the DeliveryTimeout.
-func (w *Worker) send(ctx context.Context, a *account, job tasks.Followed, claimed time.Time, body []byte, permit *permit) webhook.Result {
+// send posts once, to where the sealed instructions say, and ends a second before
+// the claim does that was asked for at claimed: if Redis answered late, or the
+// process was suspended, less time is left than the DeliveryTimeout.
+func (w *Worker) send(ctx context.Context, a *account, job tasks.Followed, claimed time.Time, sealed outcome.Result, permit *permit) webhook.Result {
 	ctx, cancel := context.WithDeadline(ctx, claimed.Add(w.opts.DeliveryTimeout+claimMargin/2))
 	defer cancel()
-	url := a.callback(job.Session)
-	result := a.sender.Send(ctx, url, eventID(job.ID()), body)
+	url := a.destination(job.Session, sealed)
+	result := a.sender.Send(ctx, url, eventID(job.ID()), sealed.Body)
 	w.metrics.posted(a.name, result)
 	if url != "" {
 		permit.report(result)

@@ -76,7 +76,7 @@ func (d *Redelivery) Find(ctx context.Context, id string) (GivenUp, error) {
 	if err != nil {
 		return GivenUp{}, err
 	}
-	job, err := redeliverable(r)
+	job, err := redeliverable(id, r)
 	if err != nil {
 		return GivenUp{}, err
 	}
@@ -96,7 +96,7 @@ func IsRefusal(err error) bool {
 
 // redeliverable returns the task of a delivery that can be made again, or why
 // it cannot.
-func redeliverable(r outcome.Record) (tasks.Followed, error) {
+func redeliverable(id string, r outcome.Record) (tasks.Followed, error) {
 	switch r.State {
 	case outcome.None:
 		return tasks.Followed{}, ErrNoRecord
@@ -108,14 +108,18 @@ func redeliverable(r outcome.Record) (tasks.Followed, error) {
 		if !r.HasSealed() {
 			return tasks.Followed{}, ErrResultErased
 		}
-		return decodeTask(r.Task)
+		return decodeTask(id, r.Task)
 	}
 	return tasks.Followed{}, ErrNotGivenUp
 }
 
-// decodeTask takes a task that cannot be read for one that is gone.
-func decodeTask(payload []byte) (tasks.Followed, error) {
+// decodeTask takes a task that cannot be read, or is another session's, for one
+// that is gone.
+func decodeTask(id string, payload []byte) (tasks.Followed, error) {
 	job, err := tasks.Decode(payload)
+	if err == nil && job.ID() != id {
+		err = errOtherSession
+	}
 	if err != nil {
 		return tasks.Followed{}, fmt.Errorf("%w (%w)", ErrNoRecord, err)
 	}
@@ -131,7 +135,7 @@ func (d *Redelivery) Redeliver(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	job, err := redeliverable(record)
+	job, err := redeliverable(id, record)
 	switch {
 	case err != nil:
 		return err
@@ -191,7 +195,7 @@ func (w *Worker) mendRedelivery(ctx context.Context, id string) error {
 	if err != nil || r.State != outcome.Redelivering {
 		return err
 	}
-	job, err := redeliverable(r)
+	job, err := redeliverable(id, r)
 	if err != nil {
 		return nil //nolint:nilerr // its window is over
 	}

@@ -128,9 +128,9 @@ func (f *follower) handRemoval(s *session, try removal, cause error) next {
 
 // remove runs the task session:remove.
 func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
-	job, err := tasks.Decode(t.Payload())
+	job, err := w.decode(t)
 	if err != nil {
-		return errPayload(err)
+		return err
 	}
 	account := w.accounts.of(job.Session)
 	if account == nil {

@@ -11,9 +11,9 @@ var (
 	someWorker = rapid.SampledFrom([]string{"a", "b", "c"})
 	someWhy    = rapid.SampledFrom([]string{"HTTP 500", "timed out"})
 	someResult = rapid.SampledFrom([]Result{
-		{Type: "identification.completed", Polls: 7, Time: time.UnixMilli(1).UTC(), Body: []byte(`{"person":"JONAS MARKED"}`)},
-		{Type: "identification.failed", Reason: "not_found", Polls: 8, Time: time.UnixMilli(2).UTC(), Body: []byte(`{"error":{}}`)},
-		{Type: "identification.expired", Reason: "deadline", Time: time.UnixMilli(3).UTC(), Body: []byte(`{}`)},
+		{Type: "identification.completed", Polls: 7, Time: time.UnixMilli(1).UTC(), Body: []byte(`{"person":"JONAS MARKED"}`), Instructions: instructions},
+		{Type: "identification.failed", Reason: "not_found", Polls: 8, Time: time.UnixMilli(2).UTC(), Body: []byte(`{"error":{}}`), Instructions: instructions},
+		{Type: "identification.expired", Reason: "deadline", Time: time.UnixMilli(3).UTC(), Body: []byte(`{}`), Instructions: instructions},
 	})
 	shortPause = rapid.SampledFrom([]time.Duration{
 		time.Millisecond, time.Second, RemovalDelay - time.Millisecond, RemovalDelay, claimTime - time.Millisecond, claimTime,
@@ -85,6 +85,7 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 		},
 		"reseal": func(t *rapid.T) {
 			by, same := someWorker.Draw(t, "claimant"), story.told
+			same.Instructions = instructions
 			w.step(t, "", func() (bool, Record, error) { return store.Reseal(w.ctx, session, same, by) },
 				func() bool { return story.reseal(by) })
 		},

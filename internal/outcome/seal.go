@@ -12,12 +12,17 @@ import (
 const KeySize = 32
 
 // A sealed result is version | key id | nonce and ciphertext of AES-256-GCM.
-// The additional data is the record's key, so that a result cannot be moved to
-// another session.
+// The additional data is the version and the record's key, so that a result
+// cannot be moved to another session, or read as another version.
+//
+// Version 2 holds a [Result] with its [Instructions]. Version 1 holds the event
+// alone, and has the record's key alone as additional data. This release writes 2
+// and reads both.
 const (
-	sealVersion = 1
-	keyIDSize   = 8
-	sealHeader  = 1 + keyIDSize
+	sealVersion    = 2
+	sealVersionOld = 1
+	keyIDSize      = 8
+	sealHeader     = 1 + keyIDSize
 )
 
 // Why a sealed result cannot be opened. None of them says anything of its content.
@@ -74,7 +79,7 @@ func (k *Keyring) seal(recordKey string, result []byte) []byte {
 	sealed := make([]byte, 0, sealHeader+len(result)+64)
 	sealed = append(sealed, sealVersion)
 	sealed = append(sealed, k.first[:]...)
-	return k.keys[k.first].Seal(sealed, nil, result, []byte(recordKey)) //nolint:gosec // this AEAD makes the nonce itself
+	return k.keys[k.first].Seal(sealed, nil, result, additional(sealVersion, recordKey)) //nolint:gosec // this AEAD makes the nonce itself
 }
 
 // open returns the result, or one of the ErrSeal errors.
@@ -82,7 +87,7 @@ func (k *Keyring) open(recordKey string, sealed []byte) ([]byte, error) {
 	if len(sealed) == 0 {
 		return nil, ErrSealMissing
 	}
-	if sealed[0] != sealVersion {
+	if sealed[0] != sealVersion && sealed[0] != sealVersionOld {
 		return nil, ErrSealVersion
 	}
 	if len(sealed) < sealHeader {
@@ -95,9 +100,18 @@ func (k *Keyring) open(recordKey string, sealed []byte) ([]byte, error) {
 	if len(sealed) < sealHeader+aead.Overhead() {
 		return nil, ErrSealTruncated
 	}
-	result, err := aead.Open(nil, nil, sealed[sealHeader:], []byte(recordKey))
+	result, err := aead.Open(nil, nil, sealed[sealHeader:], additional(sealed[0], recordKey))
 	if err != nil {
 		return nil, ErrSealBroken
 	}
 	return result, nil
+}
+
+// additional is the data that a seal is bound to. No record's key begins with a
+// version, so that none of one version is that of another.
+func additional(version byte, recordKey string) []byte {
+	if version == sealVersionOld {
+		return []byte(recordKey)
+	}
+	return append([]byte{version}, recordKey...)
 }

@@ -3,6 +3,7 @@ package outcome
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 )
@@ -85,5 +86,51 @@ func TestKeyring_SealsNeverTheSameTwice(t *testing.T) {
 	k := ring(t, testKey)
 	if bytes.Equal(k.seal("a", []byte("one")), k.seal("a", []byte("one"))) {
 		t.Error("two seals of one result are the same")
+	}
+}
+
+// TestKeyring_OpensNoVersionAsAnother has a seal say that it is of the version
+// that holds no instructions.
+func TestKeyring_OpensNoVersionAsAnother(t *testing.T) {
+	t.Parallel()
+	const record = "identwatch:default:a"
+	k := ring(t, testKey)
+	sealed := k.seal(record, []byte(`{}`))
+	sealed[0] = sealVersionOld
+	mustNotOpen(t, k, "the old version", record, sealed)
+}
+
+// sealOld makes a seal of version 1, as the releases before did.
+func sealOld(t *testing.T, k *Keyring, record string, body []byte) []byte {
+	t.Helper()
+	sealed := append([]byte{sealVersionOld}, k.first[:]...)
+	return k.keys[k.first].Seal(sealed, nil, body, []byte(record))
+}
+
+func TestStore_OpensWhatWasSealed(t *testing.T) {
+	t.Parallel()
+	k := ring(t, testKey)
+	s := NewStore(Config{Keyring: k})
+	changed := Record{Type: "identification.failed", Reason: "internal", Polls: 99}
+	sealed, err := s.sealResult(session, result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed.sealed = sealed
+	if got, err := s.Open(session, changed); err != nil || !reflect.DeepEqual(got, result) {
+		t.Errorf("opened %+v %+v, %v", got, got.Instructions, err)
+	}
+	changed.sealed = sealOld(t, k, session.key(), result.Body)
+	if got, err := s.Open(session, changed); err != nil || string(got.Body) != string(result.Body) || got.Instructions != nil {
+		t.Errorf("an old seal: opened %+v, %v", got, err)
+	}
+	for _, plain := range []string{"", "abc", "\x00\x00\x00\x09{}", "\xff\xff\xff\xff{}", "\x00\x00\x00\x02{}", "\x00\x00\x00\x04null", "\x00\x00\x00\x02[]"} {
+		changed.sealed = k.seal(session.key(), []byte(plain))
+		if got, err := s.Open(session, changed); err == nil || got.Body != nil {
+			t.Errorf("opened %q: %v", plain, got)
+		}
+	}
+	if _, err := s.sealResult(session, Result{Type: "identification.failed"}); err == nil {
+		t.Error("sealed a result without instructions")
 	}
 }

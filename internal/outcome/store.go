@@ -55,21 +55,6 @@ func (s Session) key() string { return keyPrefix + s.ID }
 
 func (s Session) sealedKey() string { return s.key() + ":sealed" }
 
-// Result is a final outcome on its way to the receiver.
-type Result struct {
-	Type   string // of the event
-	Reason string
-	Polls  int
-	Time   time.Time // the event's timestamp
-	Body   []byte    // the event, as it is posted; personal data
-}
-
-// String keeps the personal data out of logs.
-func (r Result) String() string { return r.Type + " [redacted]" }
-
-// GoString keeps the personal data out of logs.
-func (r Result) GoString() string { return r.String() }
-
 func (s *Store) run(ctx context.Context, rdb redis.Scripter, sc *redis.Script, session Session, args ...any) (bool, Record, error) {
 	reply, err := sc.Run(ctx, rdb, []string{session.key(), session.sealedKey(), givenUpKey}, args...).Result()
 	if err != nil {
@@ -130,20 +115,36 @@ func (s *Store) SealHanded(ctx context.Context, session Session, result Result, 
 }
 
 func (s *Store) seal(ctx context.Context, session Session, result Result, state State, claimant string, claim time.Duration, why string) (bool, Record, error) {
-	sealed := s.cfg.Keyring.seal(session.key(), result.Body)
+	sealed, err := s.sealResult(session, result)
+	if err != nil {
+		return false, Record{}, err
+	}
 	return s.run(ctx, s.cfg.Redis, sealScript, session, string(state), result.Type, result.Reason, result.Polls, sealed,
 		s.undeliveredKept(), claimant, claim.Milliseconds(), session.Retention.Milliseconds(), why, result.Time.UnixMilli())
 }
 
 func (s *Store) undeliveredKept() int64 { return (s.cfg.DeliveryWindow + margin).Milliseconds() }
 
-// Open returns the event that the record holds sealed, or an ErrSeal error.
+// Open returns the result that the record holds sealed, or an ErrSeal error.
+// Everything in it is what was sealed, whatever the record says by now. Of a seal
+// of version 1 that is true of the Body alone; its Instructions are nil.
 func (s *Store) Open(session Session, r Record) (Result, error) {
-	body, err := s.cfg.Keyring.open(session.key(), r.sealed)
+	plain, err := s.cfg.Keyring.open(session.key(), r.sealed)
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Type: r.Type, Reason: r.Reason, Polls: r.Polls, Time: r.EventTime, Body: body}, nil
+	if r.sealed[0] == sealVersionOld {
+		return Result{Type: r.Type, Reason: r.Reason, Polls: r.Polls, Time: r.EventTime, Body: plain}, nil
+	}
+	return decodeResult(plain)
+}
+
+func (s *Store) sealResult(session Session, result Result) ([]byte, error) {
+	plain, err := encodeResult(result)
+	if err != nil {
+		return nil, err
+	}
+	return s.cfg.Keyring.seal(session.key(), plain), nil
 }
 
 // Claim takes the right to post for the duration given, where the state still
@@ -170,7 +171,11 @@ func (s *Store) Deliver(ctx context.Context, session Session, result Result) (bo
 // Reseal seals a result anew that could not be opened, for claimant, who made it
 // from the same outcome. It did not where the redelivery window is over.
 func (s *Store) Reseal(ctx context.Context, session Session, result Result, claimant string) (bool, Record, error) {
-	return s.run(ctx, s.cfg.Redis, resealScript, session, claimant, s.cfg.Keyring.seal(session.key(), result.Body))
+	sealed, err := s.sealResult(session, result)
+	if err != nil {
+		return false, Record{}, err
+	}
+	return s.run(ctx, s.cfg.Redis, resealScript, session, claimant, sealed)
 }
 
 // GiveUp ends the delivery without a receiver's word. The sealed result stays

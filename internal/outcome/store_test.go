@@ -18,7 +18,11 @@ var (
 	testKey  = []byte("0123456789abcdef0123456789abcdef")
 	otherKey = []byte("fedcba9876543210fedcba9876543210")
 	session  = Session{ID: "default:token-1", Retention: 24 * time.Hour}
-	result   = Result{Type: "identification.completed", Polls: 7, Body: []byte(`{"person":"JONAS MARKED"}`)}
+	result   = Result{Type: "identification.completed", Polls: 7, Body: []byte(`{"person":"JONAS MARKED"}`), Instructions: instructions}
+	// instructions are what the application of the tests' session said.
+	instructions = &Instructions{
+		Account: "default", CallbackURL: "https://app.example/hook", Method: "smart_id", Locale: "en", Reference: "order-1", Checks: []string{"peps"},
+	}
 )
 
 const claimTime = 17 * time.Second
@@ -122,7 +126,7 @@ func TestSeal_FirstOutcomeWins(t *testing.T) {
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
 		follow(ctx, t, s, "a")
 		must(t)(s.Seal(ctx, session, result, "a.1", claimTime))
-		late := Result{Type: "identification.failed", Reason: "not_found", Body: []byte("{}")}
+		late := Result{Type: "identification.failed", Reason: "not_found", Body: []byte("{}"), Instructions: instructions}
 		r := mustNot(t)(s.Seal(ctx, session, late, "b.1", claimTime))
 		if r.Type != result.Type {
 			t.Errorf("the outcome became %q", r.Type)

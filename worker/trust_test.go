@@ -1,0 +1,271 @@
+package worker
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/webhook"
+)
+
+const (
+	rightful = "https://rightful.example/hook"
+	thief    = "https://thief.example/hook"
+)
+
+// hostsSeen are the hosts that events were posted to.
+type hostsSeen struct {
+	mu    sync.Mutex
+	hosts []string
+}
+
+// watch has the receiver note every host, and answer as answer does.
+func (w *world) watch(answer answerFunc) *hostsSeen {
+	seen := new(hostsSeen)
+	w.receiver.mu.Lock()
+	defer w.receiver.mu.Unlock()
+	w.receiver.answer = func(r *http.Request, n int) (int, time.Duration, http.Header) {
+		seen.mu.Lock()
+		seen.hosts = append(seen.hosts, r.URL.Host)
+		seen.mu.Unlock()
+		return answer(r, n)
+	}
+	return seen
+}
+
+func (s *hostsSeen) of(host string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, h := range s.hosts {
+		if h == host {
+			n++
+		}
+	}
+	return n
+}
+
+func acknowledging(*http.Request, int) (int, time.Duration, http.Header) {
+	return http.StatusNoContent, 0, nil
+}
+
+// rewrite is what somebody does who can write to Redis: the task of a session is
+// taken away, and put back under its id with other words in its payload.
+func (w *world) rewrite(queue, id string, change map[string]any) {
+	w.t.Helper()
+	info, err := w.tasks.GetTaskInfo(queue, id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var payload map[string]any
+	if err := json.Unmarshal(info.Payload, &payload); err != nil {
+		w.t.Fatal(err)
+	}
+	for name, value := range change {
+		payload[name] = value
+	}
+	data, err := json.Marshal(payload)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.tasks.DeleteTask(queue, id); err != nil {
+		w.t.Fatal(err)
+	}
+	w.plant(info.Type, queue, id, data)
+}
+
+// plant enqueues a task by hand.
+func (w *world) plant(typ, queue, id string, payload []byte) {
+	w.t.Helper()
+	task := asynq.NewTask(typ, payload, asynq.Queue(queue), asynq.TaskID(id), asynq.MaxRetry(1<<30), asynq.Retention(time.Hour))
+	if _, err := asynq.NewClientFromRedisClient(w.rdb).Enqueue(task); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// handed brings a session with a callback of its own to webhook:deliver.
+func (w *world) handed(token string) {
+	w.t.Helper()
+	w.session(token, confirming(0), func(s *tasks.Session) { s.CallbackURL = rightful })
+	w.await("the hand-over", time.Minute, func() bool { return w.record(token).State == outcome.Handed })
+}
+
+func TestTrust_ADeliverTaskDoesNotSayWhereASealedResultGoes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		seen := w.watch(failing(1, 500))
+		p := w.start()
+		tokens := []string{"a", "b", "c"}
+		for _, token := range tokens {
+			w.handed(token)
+		}
+		p.stop()
+		for _, token := range tokens {
+			w.rewrite(tasks.QueueDeliver, "default:"+token, map[string]any{"callback_url": thief, "checks": []string{}, "reference": "stolen"})
+		}
+		w.start()
+		for _, token := range tokens {
+			w.awaitTask(tasks.QueueDeliver, token, 5*time.Minute)
+			if last := w.checkOneStory(token); last.event.Data.Reference != "order-"+token {
+				t.Errorf("%s: the reference is %q", token, last.event.Data.Reference)
+			}
+		}
+		if stolen, right := seen.of("thief.example"), seen.of("rightful.example"); stolen != 0 || right != 2*len(tokens) {
+			t.Errorf("%d posts to the thief, %d to the receiver", stolen, right)
+		}
+	})
+}
+
+// A worker dies while it posts, and the follow task is changed before another
+// takes the session over.
+func TestTrust_AFollowTaskDoesNotSayWhereASealedResultGoes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		seen := w.watch(func(_ *http.Request, n int) (int, time.Duration, http.Header) {
+			if n == 1 {
+				return http.StatusNoContent, 10 * time.Second, nil
+			}
+			return http.StatusNoContent, 0, nil
+		})
+		p := w.start()
+		w.session("a", confirming(0), func(s *tasks.Session) { s.CallbackURL = rightful })
+		w.await("the first post", time.Minute, func() bool { return seen.of("rightful.example") == 1 })
+		p.cut()
+		w.rewrite(tasks.QueueFollow, "default:a", map[string]any{"callback_url": thief})
+		w.start()
+		w.awaitEnd("a", time.Minute)
+		if stolen, right := seen.of("thief.example"), seen.of("rightful.example"); stolen != 0 || right != 2 {
+			t.Errorf("%d posts to the thief, %d to the receiver", stolen, right)
+		}
+	})
+}
+
+func TestTrust_ARecordDoesNotSayWhereAResultIsDeliveredAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		w.giveUp("a", func(s *tasks.Session) { s.CallbackURL = rightful })
+		seen := w.watch(acknowledging)
+		changed := strings.Replace(string(w.record("a").Task), rightful, thief, 1)
+		if err := w.rdb.HSet(w.ctx, "identwatch:default:a", "task", changed).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.redelivery().Redeliver(w.ctx, "default:a"); err != nil {
+			t.Fatal(err)
+		}
+		w.awaitTask(tasks.QueueDeliver, "a", time.Minute)
+		if stolen, right := seen.of("thief.example"), seen.of("rightful.example"); stolen != 0 || right != 1 {
+			t.Errorf("%d posts to the thief, %d to the receiver", stolen, right)
+		}
+	})
+}
+
+// The record of one session holds the task of another.
+func TestTrust_ARecordRedeliversNoOtherSession(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		w.giveUp("a")
+		w.giveUp("b")
+		if err := w.rdb.HSet(w.ctx, "identwatch:default:a", "task", w.record("b").Task).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.redelivery().Find(w.ctx, "default:a"); !IsRefusal(err) {
+			t.Errorf("found it, error %v", err)
+		}
+	})
+}
+
+func TestTrust_APayloadBelongsToOneTask(t *testing.T) {
+	for queue, typ := range map[string]string{
+		tasks.QueueFollow: tasks.TypeFollow, tasks.QueueDeliver: tasks.TypeDeliver, tasks.QueueRemove: tasks.TypeRemove,
+	} {
+		t.Run(queue, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.sim.Add("a", marksim.SmartID, confirming(0))
+				payload := []byte(`{"v":1,"token":"a","method":"smart_id","account":"default","retention_s":3600}`)
+				w.plant(typ, queue, "default:b", payload)
+				w.start()
+				w.await("the end of the task", time.Minute, func() bool {
+					info, err := w.tasks.GetTaskInfo(queue, "default:b")
+					return err == nil && info.State == asynq.TaskStateArchived && strings.Contains(info.LastErr, "another session")
+				})
+				if w.record("a").State != outcome.None || w.seen("a").Polls != 0 || w.seen("a").Removes != 0 {
+					t.Errorf("something came of it: %+v, %+v", w.record("a"), w.seen("a"))
+				}
+				if !strings.Contains(w.logs.String(), `"level":"ERROR"`) {
+					t.Error("nothing is logged as an error")
+				}
+			})
+		})
+	}
+}
+
+// A result whose seal is spoiled is not made again as an outcome that the record
+// was changed to.
+func TestTrust_NoCompletedEventWithoutAPerson(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.watch(failing(1, 500))
+		p := w.start()
+		w.handed("a")
+		p.stop()
+		w.rdb.Del(w.ctx, "identwatch:default:a:sealed")
+		w.rdb.HSet(w.ctx, "identwatch:default:a", "type", string(webhook.Completed), "reason", reasonDeadline)
+		w.start()
+		w.await("another try", 5*time.Minute, func() bool { return w.record("a").Attempts > 1 })
+		time.Sleep(time.Minute)
+		for _, p := range w.receiver.of("a") {
+			if p.event.Type == webhook.Completed && p.event.Data.Person == nil {
+				t.Error("a completed event without a person was posted")
+			}
+		}
+	})
+}
+
+// sealOld makes what a release sealed that sealed the event alone.
+func (w *world) sealOld(token string, body []byte) {
+	w.t.Helper()
+	key, record := []byte("0123456789abcdef0123456789abcdef"), "identwatch:default:"+token
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	id := sha256.Sum256(slices.Concat([]byte("identwatch outcome key id\x00"), key))
+	nonce := make([]byte, aead.NonceSize())
+	_, _ = rand.Read(nonce)
+	sealed := slices.Concat([]byte{1}, id[:8], nonce, aead.Seal(nil, nonce, body, []byte(record)))
+	if err := w.rdb.Set(w.ctx, record+":sealed", sealed, time.Hour).Err(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestTrust_AnOldSealIsPostedToTheConfiguredCallback(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.watch(failing(1, 500))
+		p := w.start()
+		w.session("a", confirming(0))
+		w.await("the hand-over", time.Minute, func() bool { return w.record("a").State == outcome.Handed })
+		p.stop()
+		w.sealOld("a", []byte(w.receiver.of("a")[0].body))
+		seen := w.watch(acknowledging)
+		w.start()
+		w.awaitTask(tasks.QueueDeliver, "a", 5*time.Minute)
+		w.checkOneStory("a")
+		if seen.of("app.example") != 1 {
+			t.Errorf("posted to %v", seen.hosts)
+		}
+	})
+}
