@@ -74,7 +74,7 @@ type Person struct {
 type Error struct {
 	// Code is MarkSign's number, 0 where identwatch ended the session itself.
 	Code int `json:"code"`
-	// Reason is a stable word to branch on: refused, session_expired, deadline, unavailable, not_found, ...
+	// Reason is a stable word to branch on, one of the Reason constants.
 	Reason string `json:"reason"`
 	// Message is for people, and may be in MarkSign's language.
 	Message string `json:"message"`
