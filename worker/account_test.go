@@ -235,7 +235,7 @@ func TestAccounts_TheDeadlineHoldsForARejectedOne(t *testing.T) {
 				if len(posts) == 0 {
 					return false
 				}
-				if posts[0].event.Data.Error.Reason != reasonUnavailable {
+				if posts[0].event.Data.Error.Reason != webhook.ReasonUnavailable {
 					t.Errorf("the event: %s", posts[0].body)
 				}
 			}

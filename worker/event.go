@@ -14,18 +14,12 @@ import (
 	"github.com/identwatch/identwatch/webhook"
 )
 
-// Reasons of ends that are ours, not MarkSign's.
-const (
-	reasonDeadline    = "deadline"
-	reasonUnavailable = "unavailable"
-	reasonInternal    = "internal"
-)
-
-// ownMessages say what our reasons mean.
+// ownMessages say what the reasons mean that are ours, not MarkSign's.
 var ownMessages = map[string]string{
-	reasonDeadline:    "the person did not confirm before the session's time was over",
-	reasonUnavailable: "MarkSign gave no answer before the session's time was over",
-	reasonInternal:    "a defect in identwatch",
+	webhook.ReasonDeadline:       "the person did not confirm before the session's time was over",
+	webhook.ReasonUnavailable:    "MarkSign gave no answer before the session's time was over",
+	webhook.ReasonUnusableAnswer: "MarkSign answered that the identification succeeded, but the answer cannot be used",
+	webhook.ReasonInternal:       "a defect in identwatch",
 }
 
 // eventID is the event's webhook-id: a function of account and token alone, so
@@ -69,7 +63,7 @@ func (e ending) identified(id *marksign.Identity) (outcome.Result, error) {
 // own is an outcome that is ours: MarkSign gave no final answer.
 func (e ending) own(reason string) (outcome.Result, error) {
 	typ := webhook.Failed
-	if reason == reasonDeadline {
+	if reason == webhook.ReasonDeadline {
 		typ = webhook.Expired
 	}
 	return e.failed(typ, webhook.Error{Reason: reason, Message: ownMessages[reason]})

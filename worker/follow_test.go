@@ -3,6 +3,9 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -190,15 +193,52 @@ func TestFollow_MarkSignComesBack(t *testing.T) {
 func TestFollow_HonoursRetryAfter(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start()
-		w.sim.SetFaults(marksim.Faults{Calls: marksim.StatusCalls, TooMany: 1, RetryAfter: 45 * time.Second})
+		w.sim.SetFaults(marksim.Faults{Calls: marksim.StatusCalls, TooMany: 1, RetryAfter: 20 * time.Second})
 		w.session("a", confirming(time.Second))
-		time.Sleep(44 * time.Second)
+		time.Sleep(19 * time.Second)
 		if polls := w.seen("a").Polls; polls != 1 {
 			t.Errorf("%d polls within Retry-After", polls)
 		}
 		w.sim.SetFaults()
 		w.awaitEnd("a", time.Minute)
 		w.checkOneStory("a")
+	})
+}
+
+// A person waits, and a final result stays readable for minutes only.
+func TestFollow_ALongRetryAfterSilencesNoSession(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		w.sim.SetFaults(marksim.Faults{Calls: marksim.StatusCalls, TooMany: 1, RetryAfter: time.Hour})
+		w.session("a", confirming(time.Second))
+		w.await("the first poll", 5*time.Second, func() bool { return w.seen("a").Polls == 1 })
+		w.sim.SetFaults()
+		w.await("the event", 31*time.Second, func() bool { return len(w.receiver.of("a")) == 1 })
+		if post := w.receiver.of("a")[0]; post.event.Type != webhook.Completed {
+			t.Errorf("the event: %s", post.body)
+		}
+	})
+}
+
+// A rate limit with a code of its own ends no session.
+func TestFollow_AnUnknownCodeWithA429IsTemporary(t *testing.T) {
+	inWorld(t, func(w *world) {
+		limited := true
+		w.markSign = roundTripper(func(req *http.Request) (*http.Response, error) {
+			res, err := w.sim.RoundTrip(req)
+			if limited && err == nil {
+				limited = false
+				res.StatusCode = http.StatusTooManyRequests
+				res.Body = io.NopCloser(strings.NewReader(`{"status":"error","message":"slow down","error_code":42900}`))
+			}
+			return res, err
+		})
+		w.start()
+		w.session("a", confirming(0))
+		w.awaitEnd("a", time.Minute)
+		if post := w.checkOneStory("a"); post.event.Type != webhook.Completed {
+			t.Errorf("the event: %s", post.body)
+		}
 	})
 }
 

@@ -29,6 +29,7 @@ type metrics struct {
 	deliverAfter *prometheus.HistogramVec
 	removals     *prometheus.CounterVec
 	takenOver    *prometheus.CounterVec
+	unusable     *prometheus.CounterVec
 	redisErrors  prometheus.Counter
 
 	unknownAccount prometheus.Counter
@@ -72,6 +73,7 @@ func newMetrics(reg prometheus.Registerer, accounts accounts) *metrics {
 		deliverAfter: histograms("delivery_delay_seconds", "Time from the final outcome to the receiver's 2xx.", deliverySeconds, "account"),
 		removals:     counters("removals_total", "Tries to remove a session at MarkSign, by what came of them.", "account", "result"),
 		takenOver:    counters("sessions_taken_over_total", "Sessions that another worker, or this one before, had followed.", "account"),
+		unusable:     counters("unusable_answers_total", "Sessions that failed because MarkSign answered ok, and no answer could be used.", "account"),
 		redisErrors:  auto.NewCounter(prometheus.CounterOpts{Name: "identwatch_redis_errors_total", Help: "Commands that Redis refused or did not answer."}),
 		unknownAccount: auto.NewCounter(prometheus.CounterOpts{
 			Name: "identwatch_unknown_account_runs_total", Help: "Runs of tasks whose account this worker does not have; they wait.",
@@ -106,6 +108,7 @@ func (m *metrics) begin(account string) {
 		m.removals.WithLabelValues(account, result)
 	}
 	m.takenOver.WithLabelValues(account)
+	m.unusable.WithLabelValues(account)
 }
 
 func (m *metrics) polled(account string, took time.Duration, a marksign.Answer) {

@@ -101,6 +101,7 @@ func TestMetrics_CountWhatHappens(t *testing.T) {
 			`identwatch_queue_tasks{queue="identwatch-follow",state="completed"}`:                    3,
 			`identwatch_queue_oldest_pending_seconds{queue="identwatch-deliver"}`:                    0,
 			`identwatch_sessions_taken_over_total{account="default"}`:                                0,
+			`identwatch_unusable_answers_total{account="default"}`:                                   0,
 			`identwatch_redis_errors_total`:                                                          0,
 		} {
 			if value, there := got[name]; !there || value != want {

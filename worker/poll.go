@@ -6,6 +6,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/webhook"
 )
 
 const (
@@ -39,6 +40,8 @@ func (f *follower) poll(ctx context.Context, s *session) next {
 	s.polls++
 	pause, final := f.judge(s, answer)
 	switch {
+	case s.isUnusable(answer, final || last):
+		return f.concludeUnusable(s)
 	case final, last && answer.Verdict == marksign.NotFound, last && answer.Verdict == marksign.CertificateTimeout:
 		return f.conclude(s, func() (outcome.Result, error) { return s.ending().answered(answer) })
 	case last:
@@ -63,19 +66,23 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // judge says whether an answer is final, and else how long to pause. The final
-// verdicts are Identified, Refused, Expired and Failed; NotFound and
-// CertificateTimeout become final when their grace is used up.
+// verdicts are Identified, Refused, Expired and Failed; NotFound,
+// CertificateTimeout and Unusable become final when their grace is used up.
 func (f *follower) judge(s *session, a marksign.Answer) (pause time.Duration, final bool) {
 	switch a.Verdict {
 	case marksign.Pending:
 		f.warnUnknownStatus(s, a)
-		s.answered, s.trouble, s.troubled = true, nil, marksign.Pending
+		s.answered, s.trouble, s.troubled, s.unusables = true, nil, marksign.Pending, 0
 		return f.opts.Pace.after(time.Since(s.start)), false
 	case marksign.NotFound:
 		return time.Second, !s.mayAppear()
 	case marksign.CertificateTimeout:
 		s.certificates++
 		return s.backOff(a), s.certificates > certificateTries
+	case marksign.Unusable:
+		s.answered = true
+		s.unusable, s.unusables = a.Detail, s.unusables+1
+		return s.backOff(a), s.unusables >= unusableTries
 	case marksign.Rejected:
 		f.rejections.Do(func() {
 			f.log.Warn("MarkSign rejects a poll because of the access token or the account's configuration; it is tried again",
@@ -119,9 +126,9 @@ func (s *session) ending() ending { return ending{s.Session, s.polls, time.Now()
 
 // deadlineResult is the outcome of a session that was not final in time.
 func (s *session) deadlineResult() (outcome.Result, error) {
-	reason := reasonDeadline
+	reason := webhook.ReasonDeadline
 	if s.troubled == marksign.Temporary || s.troubled == marksign.Rejected {
-		reason = reasonUnavailable
+		reason = webhook.ReasonUnavailable
 	}
 	return s.ending().own(reason)
 }
@@ -142,7 +149,7 @@ func (f *follower) conclude(s *session, build func() (outcome.Result, error)) ne
 func (f *follower) afterDefect(s *session) next {
 	switch s.step {
 	case stepPoll:
-		r, err := s.ending().own(reasonInternal)
+		r, err := s.ending().own(webhook.ReasonInternal)
 		if err != nil {
 			return in(time.Minute, stepPoll)
 		}

@@ -50,6 +50,8 @@ type session struct {
 	answered     bool                        // MarkSign knew the session
 	notFound     time.Time                   // since when it did not
 	certificates int                         // answers that the certificate took too long
+	unusables    int                         // ok answers that could not be used, since the last good answer
+	unusable     string                      // what was wrong with the last of them
 	trouble      *backoff.ExponentialBackOff // nil while all is well
 	troubled     marksign.Verdict            // the last answer, where it was no good one
 	warned       bool                        // of a status that is not known

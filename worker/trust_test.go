@@ -219,7 +219,7 @@ func TestTrust_NoCompletedEventWithoutAPerson(t *testing.T) {
 		w.handed("a")
 		p.stop()
 		w.rdb.Del(w.ctx, "identwatch:default:a:sealed")
-		w.rdb.HSet(w.ctx, "identwatch:default:a", "type", string(webhook.Completed), "reason", reasonDeadline)
+		w.rdb.HSet(w.ctx, "identwatch:default:a", "type", string(webhook.Completed), "reason", webhook.ReasonDeadline)
 		w.start()
 		w.await("another try", 5*time.Minute, func() bool { return w.record("a").Attempts > 1 })
 		time.Sleep(time.Minute)

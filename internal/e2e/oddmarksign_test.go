@@ -103,6 +103,10 @@ func lies() []http.HandlerFunc {
 		says(200, person+`,"token":["`+markedCode+`"]}`),
 		says(500, person+`}`),
 		says(429, person+`}`),
+		func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = io.WriteString(w, gzipped(person+`,"token":"other"}`))
+		},
 	}
 }
 
@@ -140,9 +144,11 @@ func (m *oddMarkSign) failures(token string) []http.HandlerFunc {
 		header(503, "Retry-After", markedCode, markedName),
 		header(200, "Content-Type", "text/html; charset="+markedCode, `<title>`+markedName),
 		header(302, "Location", "/smartid/status/"+token+".json?access_token="+m.accessToken+"&code="+markedCode, markedName),
-		header(200, "Content-Encoding", "gzip", gzipped(person+`}`)),
+		header(200, "Content-Encoding", "zstd", person+`}`),
+		header(200, "Content-Encoding", "gzip", person+`}`),
+		header(200, "Content-Encoding", "gzip", gzipped(person + `}`)[:40]),
 		header(200, "Content-Length", "9999", person+`}`),
-		says(200, `{"status":"ok","name":"`+strings.Repeat(markedName, 80_000)+`"}`),
+		tooLong(`{"status":"ok","name":"`, markedName),
 		wire("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + `{"status":"waiting"}` + markedName),
 		wire("HTTP/1.1 200 " + markedName + "\r\nContent-Length: 20\r\n\r\n" + `{"status":"waiting"}`),
 		wire(markedName + "\r\n\r\n"),
@@ -159,6 +165,16 @@ func says(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(body))
+	}
+}
+
+// tooLong writes more than identwatch reads.
+func tooLong(begin, again string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.WriteString(w, begin)
+		for chunk := strings.Repeat(again, 10_000); err == nil && r.Context().Err() == nil; {
+			_, err = io.WriteString(w, chunk)
+		}
 	}
 }
 

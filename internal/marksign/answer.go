@@ -9,8 +9,8 @@ import (
 // Verdict is what a status answer means for the session.
 type Verdict int
 
-// The verdicts. Identified, Refused, Expired and Failed are final; NotFound and
-// CertificateTimeout are after some repetition; the others are not.
+// The verdicts. Identified, Refused, Expired and Failed are final; NotFound,
+// CertificateTimeout and Unusable are final after some tries; the others are not.
 const (
 	Pending            Verdict = iota // the person has not confirmed yet
 	Identified                        // Answer.Identity says who it is
@@ -21,6 +21,7 @@ const (
 	CertificateTimeout                // MarkSign could not get the certificate (40801)
 	Temporary                         // no answer to go by: ask again
 	Rejected                          // our access token or account is refused: alert, and ask again
+	Unusable                          // the session succeeded, but the answer cannot be used; Detail says why
 )
 
 var verdictNames = [...]string{
@@ -33,6 +34,7 @@ var verdictNames = [...]string{
 	CertificateTimeout: "certificate_timeout",
 	Temporary:          "temporary",
 	Rejected:           "rejected",
+	Unusable:           "unusable",
 }
 
 // String is the verdict as a word for logs and metrics.
@@ -51,7 +53,7 @@ func Verdicts() []Verdict {
 type Answer struct {
 	Verdict Verdict
 
-	// Code is MarkSign's error_code; 0 where it sent none.
+	// Code is MarkSign's error_code; 0 if it sent none.
 	Code int
 
 	// Reason is a word for programs: refused, session_expired, no_account,
@@ -62,7 +64,8 @@ type Answer struct {
 	// the person: it is for the event alone, and never for a log.
 	Message string
 
-	// RetryAfter is the pause that the server asked for, up to 1 h; 0 is none.
+	// RetryAfter is the pause that the server asked for, up to 30 s because a person
+	// waits; 0 is none.
 	RetryAfter time.Duration
 
 	// Detail says in a fixed vocabulary what was wrong. It is safe to log and to
@@ -71,6 +74,18 @@ type Answer struct {
 
 	// Identity is who was identified. Only with Identified.
 	Identity *Identity
+
+	// Salvage is what came instead. Only with Unusable; nil if the answer was too
+	// large to be read.
+	Salvage *Salvage
+}
+
+// Salvage is an answer that cannot be used, as it came. It may speak of somebody
+// else than the session's person. It prints as [redacted].
+type Salvage struct {
+	redacted
+
+	Body []byte // without a byte order mark, and not compressed
 }
 
 // reasonAccess goes with answers that refuse the access token itself.
@@ -130,7 +145,7 @@ func (v RemoveVerdict) String() string { return name(removeVerdictNames[:], int(
 // RemoveAnswer is what one removal came to. It holds nothing personal.
 type RemoveAnswer struct {
 	Verdict    RemoveVerdict
-	RetryAfter time.Duration // as Answer.RetryAfter
+	RetryAfter time.Duration // the pause that the server asked for, up to 1 h; 0 is none
 	Detail     string        // as Answer.Detail
 }
 

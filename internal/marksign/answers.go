@@ -1,5 +1,11 @@
 package marksign
 
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+)
+
 // meaning is what an error code of MarkSign says of the session.
 type meaning struct {
 	verdict Verdict
@@ -31,23 +37,44 @@ var meanings = map[int]meaning{
 // reasonUnavailable goes with every Temporary answer.
 const reasonUnavailable = "unavailable"
 
-// meaningOf looks a code up. An unknown 4xxxx is final, as asking again changes
-// nothing; an unknown 5xxxx is not. What is neither is no code to go by, and so
+// reasonUnusable goes with every Unusable answer.
+const reasonUnusable = "unusable_answer"
+
+// meaningOf looks a code up. An unknown 4xxxx is final, because asking again
+// changes nothing, unless HTTP's status says otherwise: MarkSign's codes look like
+// HTTP statuses with a number behind, so a rate limit or an expired token may have
+// one. An unknown 5xxxx is not final. What is neither is no code to go by, and so
 // must not end a session.
-func meaningOf(code int) meaning {
+func meaningOf(code, httpStatus int) meaning {
 	if m, ok := meanings[code]; ok {
 		return m
 	}
 	switch code / 10_000 {
 	case 4:
-		return meaning{Failed, "unknown_error", "unknown error code"}
+		return unknown4xxxx(httpStatus)
 	case 5:
 		return meaning{Temporary, reasonUnavailable, "unknown error code"}
 	}
 	return meaning{Temporary, reasonUnavailable, "error without a usable code"}
 }
 
-// temporary is the answer where there was none to go by.
+func unknown4xxxx(httpStatus int) meaning {
+	detail := "unknown error code with HTTP " + strconv.Itoa(httpStatus)
+	switch {
+	case httpStatus == http.StatusUnauthorized, httpStatus == http.StatusForbidden:
+		return meaning{Rejected, reasonAccess, detail}
+	case httpStatus == http.StatusRequestTimeout, httpStatus == http.StatusTooManyRequests, httpStatus >= 500:
+		return meaning{Temporary, reasonUnavailable, detail}
+	}
+	return meaning{Failed, "unknown_error", "unknown error code"}
+}
+
+// temporary is the answer if there was none to go by.
 func temporary(detail string) Answer {
 	return Answer{Verdict: Temporary, Reason: reasonUnavailable, Detail: detail}
+}
+
+// unusable is the answer to an ok that says too little, or contradicts itself.
+func unusable(detail string, body []byte) Answer {
+	return Answer{Verdict: Unusable, Reason: reasonUnusable, Detail: detail, Salvage: &Salvage{Body: bytes.Clone(body)}}
 }

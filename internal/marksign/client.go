@@ -71,6 +71,7 @@ type Client struct {
 	headers   [2]http.Header         // by call; read only
 	timeout   time.Duration
 	transport http.RoundTripper
+	large     chan struct{} // a slot for each large answer in memory
 }
 
 // New checks cfg as a whole. Its error names every field at fault, and no value.
@@ -85,6 +86,7 @@ func New(cfg Config) (*Client, error) {
 		headers:   [2]http.Header{newHeader(statusCall), newHeader(removeCall)},
 		timeout:   cfg.Timeout,
 		transport: cfg.Transport,
+		large:     make(chan struct{}, largeAnswers),
 	}
 	if c.timeout == 0 {
 		c.timeout = defaultTimeout
@@ -150,23 +152,21 @@ func parseBase(raw string) (url.URL, error) {
 
 // Status asks once how the session stands. Every failure is an answer; the zero
 // [Answer] is pending.
-func (c *Client) Status(ctx context.Context, s Session) Answer {
+func (c *Client) Status(ctx context.Context, s Session) (a Answer) {
 	target, fault := c.target(statusCall, s)
 	if fault != "" {
 		return temporary(fault)
 	}
-	buf := takeBuffer()
-	defer giveBuffer(buf)
-	return statusAnswer(c.exchange(ctx, statusCall, target, buf), s.Token)
+	c.exchange(ctx, statusCall, target, func(r reply) { a = statusAnswer(r, s.Token) })
+	return a
 }
 
 // Remove asks MarkSign once to delete the session and what it holds.
-func (c *Client) Remove(ctx context.Context, s Session) RemoveAnswer {
+func (c *Client) Remove(ctx context.Context, s Session) (a RemoveAnswer) {
 	target, fault := c.target(removeCall, s)
 	if fault != "" {
 		return RemoveAnswer{Verdict: RemoveTemporary, Detail: fault}
 	}
-	buf := takeBuffer()
-	defer giveBuffer(buf)
-	return removeAnswer(c.exchange(ctx, removeCall, target, buf))
+	c.exchange(ctx, removeCall, target, func(r reply) { a = removeAnswer(r) })
+	return a
 }

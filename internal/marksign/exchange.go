@@ -3,17 +3,23 @@ package marksign
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io"
-	"net/http"
 	"net/url"
 	"sync"
 	"time"
 )
 
-// maxBody is how much of an answer is read, in bytes. One with a certificate
-// and some records is under 20 KiB.
-const maxBody = 512 << 10
+// maxBody is how much of an answer is read, in bytes, on the wire and decoded.
+// One with a certificate and some records is under 20 KiB, but the lists of
+// records can be long.
+const maxBody = 8 << 20
+
+const (
+	// largeBody is the size from which an answer is large, in bytes.
+	largeBody = 256 << 10
+	// largeAnswers is how many large answers a client holds at once, so that its
+	// memory does not grow with the number of polls. The others wait.
+	largeAnswers = 4
+)
 
 // maxKept is the capacity up to which a buffer is kept for the next answer.
 const maxKept = 64 << 10
@@ -21,56 +27,33 @@ const maxKept = 64 << 10
 // buffers are those that bodies are read into.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-func takeBuffer() *bytes.Buffer {
-	return buffers.Get().(*bytes.Buffer)
-}
-
-func giveBuffer(buf *bytes.Buffer) {
-	if buf.Cap() <= maxKept {
-		buf.Reset()
-		buffers.Put(buf)
-	}
-}
-
 // reply is what came back of one request.
 type reply struct {
-	fault      string // why there is no answer to read; "" where there is one
-	status     int    // HTTP's; 0 where no header came
+	fault      string // why there is no answer to read; "" if there is one
+	status     int    // HTTP's; 0 if no header came
 	retryAfter time.Duration
-	body       []byte // of the buffer, so gone with it
+	body       []byte // of the buffer, so gone with it; with a fault its beginning, or nil
 }
 
-// exchange makes one request and reads its answer into buf. It calls the
-// transport itself, as http.Client would follow redirects and put the URL, token
-// included, into its errors.
-func (c *Client) exchange(ctx context.Context, call call, target *url.URL, buf *bytes.Buffer) reply {
+// exchange makes one request, reads its answer and hands it to judge; what judge
+// keeps of the body it must copy. The transport is called directly, because
+// http.Client would follow redirects and put the URL, token included, into its
+// errors.
+func (c *Client) exchange(ctx context.Context, call call, target *url.URL, judge func(reply)) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	res, err := c.transport.RoundTrip(c.newRequest(ctx, call, target))
 	if err != nil {
-		return reply{fault: transportFault(ctx, err)}
+		judge(reply{fault: transportFault(ctx, err)})
+		return
 	}
 	defer func() { _ = res.Body.Close() }()
+	body := newBodyReader(c.large)
+	defer body.release()
 	r := reply{
 		status:     res.StatusCode,
 		retryAfter: retryAfter(res.Header.Get("Retry-After"), time.Now()),
 	}
-	r.body, r.fault = readBody(ctx, res, buf)
-	return r
-}
-
-// readBody reads to the end, without which the connection is not kept.
-func readBody(ctx context.Context, res *http.Response, buf *bytes.Buffer) (body []byte, fault string) {
-	_, err := buf.ReadFrom(io.LimitReader(res.Body, maxBody+1))
-	switch encoding := res.Header.Get("Content-Encoding"); {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, faultCut
-	case err != nil:
-		return nil, transportFault(ctx, err)
-	case buf.Len() > maxBody:
-		return nil, faultOversized
-	case encoding != "" && encoding != "identity":
-		return nil, faultCompressed
-	}
-	return buf.Bytes(), ""
+	r.body, r.fault = body.read(ctx, res)
+	judge(r)
 }

@@ -72,16 +72,16 @@ func message(f fields) string {
 	return strings.ToValidUTF8(value, "") // the cut may have split a character
 }
 
-// newIdentity sorts the fields of an ok answer, which f was decoded from. It
+// newIdentity sorts the fields of an ok answer, from which both were read. It
 // uses f up.
-func newIdentity(body []byte, f fields) *Identity {
+func newIdentity(said sayings, f fields) *Identity {
 	id := &Identity{
 		Name:        f.takeText("name"),
 		Surname:     f.takeText("surname"),
 		Code:        f.takeText("code"),
 		Country:     f.takeText("country"),
-		PEPs:        f.takeCheck(body, "peps_data"),
-		Sanctions:   f.takeCheck(body, "sanctions_data"),
+		PEPs:        f.takeCheck(said, "peps_data"),
+		Sanctions:   f.takeCheck(said, "sanctions_data"),
 		Certificate: f.take("certificate"),
 	}
 	f.take("token")
@@ -99,32 +99,48 @@ func (f fields) take(name string) json.RawMessage {
 // takeCheck removes the field of a check. One that came more than once
 // contradicts itself: it becomes a list with a list around each value, which is
 // no list of records, so that it is not clear, and nothing of it is dropped.
-func (f fields) takeCheck(body []byte, name string) json.RawMessage {
+func (f fields) takeCheck(said sayings, name string) json.RawMessage {
 	raw := f.take(name)
-	values := valuesOf(body, name)
+	values := said[name]
 	if len(values) < 2 {
 		return raw
 	}
 	return slices.Concat([]byte("[["), bytes.Join(values, []byte("],[")), []byte("]]"))
 }
 
-// valuesOf are all values that an object has under a name.
-func valuesOf(body []byte, name string) (values [][]byte) {
+// sayings are all values that an ok answer has under the names that matter.
+type sayings map[string][][]byte
+
+// single are the names that must not say two things: they decide who was
+// identified, and for which session.
+var single = []string{"status", "token", "code", "name", "surname", "country", "certificate"}
+
+// valuesOf reads an object once, from its beginning to its end.
+func valuesOf(body []byte) sayings {
+	said := sayings{}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if opening, err := dec.Token(); err != nil || opening != json.Delim('{') {
-		return nil
+		return said
 	}
 	for dec.More() {
 		key, err := dec.Token()
 		var value json.RawMessage
 		if err != nil || dec.Decode(&value) != nil {
-			return values
+			return said
 		}
-		if key == name {
-			values = append(values, value)
+		if name, _ := key.(string); name == "peps_data" || name == "sanctions_data" || slices.Contains(single, name) {
+			said[name] = append(said[name], value)
 		}
 	}
-	return values
+	return said
+}
+
+// contradict reports whether a name that must not says two things.
+func (said sayings) contradict() bool {
+	return slices.ContainsFunc(single, func(name string) bool {
+		values := said[name]
+		return slices.ContainsFunc(values, func(value []byte) bool { return !bytes.Equal(value, values[0]) })
+	})
 }
 
 // takeText removes a field if it can be read as text.

@@ -2,6 +2,7 @@ package marksign
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/identwatch/identwatch/webhook"
@@ -25,6 +25,7 @@ func FuzzParseStatus(f *testing.F) {
 		okBody(`"peps_data":{},"x":[[[[]]]]`), okBody(`"code":7,"name":{}`), "{\"status\":\"error\",\"message\":\"\xff\"}",
 		okBody(`"peps_data":[{"id":1}],"peps_data":[]`), okBody(`"sanctions_data":[],"sanctions_data":{"id":1}`),
 		okBody(`"PEPS_DATA":[{}],"peps_data":[ ],"x":1e999,"y":12345678901234567890`), okBody(`"peps\u005fdata":[1],"peps_data":[]`),
+		okBody(`"code":"1","code":"2"`), okBody(`"token":"other"`), `{"status":"ok","token":`,
 		`{"status":"ok","status":"error","error_code":"40020"}`, `{"status":"ok"`, `<html>`, strings.Repeat("[", 20_000),
 		`{"status":"error","error_code":99999999999999999999}`, `{"status":"error","error_code":"4e4","message":["MARKED"]}`,
 	} {
@@ -45,40 +46,72 @@ func FuzzParseStatus(f *testing.F) {
 	})
 }
 
-// FuzzExchange: the same through the whole client, for any headers and where the
-// answer is cut.
+// FuzzExchange: the same through the whole client, for any headers, for any
+// coding of the body, and wherever the answer is cut.
 func FuzzExchange(f *testing.F) {
 	f.Add(200, "application/json", "", "", []byte(documentedOK), 10_000)
 	f.Add(200, "text/html", "gzip", "120", []byte(documentedOK), 10_000)
+	f.Add(200, "application/json", "gzip", "", gzipOf([]byte(documentedOK)), 10_000)
+	f.Add(200, "application/json", "x-gzip", "", gzipOf([]byte("\xef\xbb\xbf"+documentedOK)), 10_000)
+	f.Add(200, "application/json", "", "", []byte("\xef\xbb\xbf"+documentedOK), 10_000)
 	f.Add(429, "", "identity", "Sat, 21 Nov 2026 12:00:30 GMT", []byte(``), 0)
 	f.Add(200, "application/json", "", "-1", []byte(documentedOK), 300)
 	f.Add(301, "\x00", "br", "1e9", []byte(errorBody(40020)), 5)
-	f.Fuzz(func(t *testing.T, status int, contentType, encoding, pause string, body []byte, length int) {
-		cut := length >= 0 && length < len(body)
+	f.Fuzz(func(t *testing.T, status int, contentType, encoding, pause string, sent []byte, length int) {
+		cut := length >= 0 && length < len(sent)
 		rt := func(req *http.Request) (*http.Response, error) {
 			header := http.Header{"Content-Type": {contentType}, "Content-Encoding": {encoding}, "Retry-After": {pause}}
-			var content io.Reader = bytes.NewReader(body)
+			var content io.Reader = bytes.NewReader(sent)
 			if cut {
-				content = io.MultiReader(bytes.NewReader(body[:length]), broken{})
+				content = io.MultiReader(bytes.NewReader(sent[:length]), broken{})
 			}
 			return &http.Response{StatusCode: status, Header: header, Request: req, Body: io.NopCloser(content)}, nil
 		}
+		body, readable := arrived(sent, encoding)
+		readable = readable && !cut
 		got := statusOf(t, rt)
 		checkAnswer(t, got, body)
-		readable := !cut && len(body) <= maxBody && (encoding == "" || encoding == "identity")
-		if !readable && (got.Verdict != Temporary || got.Code != 0 || got.Message != "") {
+		if !readable && (got.Verdict != Temporary && got.Detail != faultOversized || got.Code != 0 || got.Message != "") {
 			t.Errorf("%v by an answer that cannot be read", got)
 		}
 		removed := removeOf(t, rt)
 		if !readable && removed.Verdict != RemoveTemporary || !knownDetail(removed.Detail) {
 			t.Errorf("removal %v, %q", removed.Verdict, removed.Detail)
 		}
-		for _, after := range []time.Duration{got.RetryAfter, removed.RetryAfter} {
-			if after < 0 || after > maxRetryAfter {
-				t.Errorf("a pause of %v", after)
-			}
+		if got.RetryAfter < 0 || got.RetryAfter > maxPollRetryAfter || removed.RetryAfter < 0 || removed.RetryAfter > maxRetryAfter {
+			t.Errorf("a pause of %v for a poll, %v for a removal", got.RetryAfter, removed.RetryAfter)
 		}
 	})
+}
+
+func gzipOf(text []byte) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write(text)
+	_ = z.Close()
+	return b.Bytes()
+}
+
+// arrived is what a body says, if it can be read.
+func arrived(sent []byte, encoding string) (body []byte, readable bool) {
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "", "identity":
+		body = sent
+	case "gzip", "x-gzip":
+		if len(sent) == 0 {
+			break
+		}
+		z, err := gzip.NewReader(bytes.NewReader(sent))
+		if err != nil {
+			return nil, false
+		}
+		if body, err = io.ReadAll(io.LimitReader(z, maxBody+1)); err != nil {
+			return nil, false
+		}
+	default:
+		return nil, false
+	}
+	return bytes.TrimPrefix(body, byteOrderMark), len(sent) <= maxBody && len(body) <= maxBody
 }
 
 // broken is the rest of an answer that never comes.
@@ -97,6 +130,9 @@ func checkAnswer(t *testing.T, got Answer, body []byte) {
 	if !knownDetail(got.Detail) || !knownReason(got.Reason) {
 		t.Errorf("reason %q, detail %q", got.Reason, got.Detail)
 	}
+	if salvaged := got.Salvage; salvaged != nil && (got.Verdict != Unusable || !bytes.Equal(salvaged.Body, body)) {
+		t.Errorf("%v keeps %q of %q", got, salvaged.Body, body)
+	}
 	final := []Verdict{Identified, Refused, Expired, Failed, NotFound, CertificateTimeout}
 	if slices.Contains(final, got.Verdict) && lastStatus(body) == "" {
 		t.Errorf("%v by what says no status: %q", got, body)
@@ -107,8 +143,9 @@ func checkAnswer(t *testing.T, got Answer, body []byte) {
 }
 
 var otherDetails = regexp.MustCompile(`^(HTTP -?\d+( without a JSON answer| without a status| redirect, not followed)|` +
-	`ok (without a token|for another token|without a code|that is not UTF-8)|unknown status|canceled|` +
-	`unknown error code|error without a usable code|removal refused|answer cut short|answer over 1 MiB|compressed answer|)$`)
+	`ok (without a token|for another token|without a code|that is not UTF-8|that contradicts itself|in broken JSON)|unknown status|canceled|` +
+	`unknown error code( with HTTP -?\d+)?|error without a usable code|removal refused|answer cut short|answer over 8 MiB|` +
+	`answer in an encoding that was not offered|gzip that cannot be read|)$`)
 
 // knownDetail is all that a log may hold of an answer.
 func knownDetail(detail string) bool {
@@ -118,7 +155,7 @@ func knownDetail(detail string) bool {
 
 func knownReason(reason string) bool {
 	documented := func(m meaning) bool { return m.reason == reason }
-	return slices.Contains([]string{"", "canceled", "unknown_error", reasonUnavailable, "access_rejected"}, reason) ||
+	return slices.Contains([]string{"", "canceled", "unknown_error", reasonUnavailable, reasonUnusable, "access_rejected"}, reason) ||
 		slices.ContainsFunc(slices.Collect(maps.Values(meanings)), documented)
 }
 
@@ -165,6 +202,13 @@ func checkIdentity(t *testing.T, id *Identity, body []byte) {
 	var token string
 	if err := json.Unmarshal(sent["token"], &token); err != nil || token != testToken || lastStatus(body) != "ok" || strings.TrimSpace(id.Code) == "" {
 		t.Errorf("identified by %q", body)
+	}
+	for _, name := range []string{"status", "token", "code", "name", "surname"} {
+		for _, value := range every(body, name) {
+			if !bytes.Equal(value, sent[name]) {
+				t.Errorf("identified although %s is %s and %s", name, value, sent[name])
+			}
+		}
 	}
 	checkClearance(t, "peps_data", id.PEPs, body)
 	checkClearance(t, "sanctions_data", id.Sanctions, body)

@@ -42,38 +42,64 @@ func TestStatus_ChecksAreKeptAsSent(t *testing.T) {
 	}
 }
 
-// okBody is an ok answer with fields added; the last of two with one name counts.
+// okBody is an ok answer with fields added. Token and code are its own unless
+// there are others among them.
 func okBody(more string) string {
-	return `{"status":"ok","token":"` + testToken + `","code":"30303039914",` + more + `}`
+	for name, value := range map[string]string{"token": testToken, "code": "30303039914"} {
+		if !strings.Contains(more, `"`+name+`":`) {
+			more = `"` + name + `":"` + value + `",` + more
+		}
+	}
+	return `{"status":"ok",` + more + `}`
 }
 
-func TestStatus_OKNeedsItsTokenAndACode(t *testing.T) {
+func TestStatus_OKThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct{ more, detail string }{
-		"other token":     {`"token":"another"`, "ok for another token"},
-		"token's case":    {`"token":"` + strings.ToUpper(testToken) + `"`, "ok for another token"},
-		"null token":      {`"token":null`, "ok without a token"},
-		"empty token":     {`"token":""`, "ok without a token"},
-		"list of tokens":  {`"token":["` + testToken + `"]`, "ok without a token"},
-		"empty code":      {`"code":""`, "ok without a code"},
-		"blank code":      {`"code":" "`, "ok without a code"},
-		"null code":       {`"code":null`, "ok without a code"},
-		"code as object":  {`"code":{}`, "ok without a code"},
-		"code as a float": {`"code":3.0303039914e10`, "ok without a code"},
-		"code as true":    {`"code":true`, "ok without a code"},
-		"not UTF-8":       {"\"name\":\"\xd6\"", "ok that is not UTF-8"},
+	tests := map[string]struct{ body, detail string }{
+		"nothing but ok":     {`{"status":"ok"}`, "ok without a token"},
+		"other token":        {okBody(`"token":"another"`), "ok for another token"},
+		"token's case":       {okBody(`"token":"` + strings.ToUpper(testToken) + `"`), "ok for another token"},
+		"null token":         {okBody(`"token":null`), "ok without a token"},
+		"empty token":        {okBody(`"token":""`), "ok without a token"},
+		"list of tokens":     {okBody(`"token":["` + testToken + `"]`), "ok without a token"},
+		"empty code":         {okBody(`"code":""`), "ok without a code"},
+		"blank code":         {okBody(`"code":" "`), "ok without a code"},
+		"null code":          {okBody(`"code":null`), "ok without a code"},
+		"code as object":     {okBody(`"code":{}`), "ok without a code"},
+		"code as a float":    {okBody(`"code":3.0303039914e10`), "ok without a code"},
+		"code as true":       {okBody(`"code":true`), "ok without a code"},
+		"not UTF-8":          {okBody("\"name\":\"\xd6\""), "ok that is not UTF-8"},
+		"two codes":          {okBody(`"code":"30303039914","code":"30403039917"`), "ok that contradicts itself"},
+		"two tokens":         {okBody(`"token":"another","token":"` + testToken + `"`), "ok that contradicts itself"},
+		"two names":          {okBody(`"name":"A","name":"B"`), "ok that contradicts itself"},
+		"two statuses":       {okBody(`"status":"waiting","status":"ok"`), "ok that contradicts itself"},
+		"broken":             {`{"status":"ok","token":`, "ok in broken JSON"},
+		"broken, with space": {" {\n\"status\" : \"ok\"", "ok in broken JSON"},
+		"twice":              {`{"status":"ok"}{"status":"ok"}`, "ok in broken JSON"},
+		"too large":          {okBody(`"name":"` + strings.Repeat("x", maxBody) + `"`), "answer over 8 MiB"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := statusOf(t, respond(200, okBody(tt.more)))
-			if got.Verdict != Temporary || got.Identity != nil || got.Detail != tt.detail {
+			got := statusOf(t, respond(200, tt.body))
+			if got.Verdict != Unusable || got.Reason != "unusable_answer" || got.Identity != nil || got.Detail != tt.detail {
 				t.Errorf("got %v, want %s", got, tt.detail)
+			}
+			switch salvaged := got.Salvage; {
+			case tt.detail == "answer over 8 MiB" && salvaged != nil:
+				t.Error("something was salvaged of what was not read")
+			case tt.detail != "answer over 8 MiB" && (salvaged == nil || string(salvaged.Body) != tt.body):
+				t.Errorf("%s was not salvaged", tt.body)
 			}
 		})
 	}
-	if got := statusOf(t, respond(200, `{"status":"ok"}`)); got.Verdict != Temporary {
-		t.Errorf("nothing but ok: got %v", got)
+}
+
+func TestStatus_SayingTheSameTwiceIsNoContradiction(t *testing.T) {
+	t.Parallel()
+	body := okBody(`"name":"NAME","name" : "NAME","token":"` + testToken + `","token":"` + testToken + `"`)
+	if got := statusOf(t, respond(200, body)); got.Verdict != Identified || got.Identity.Name != "NAME" {
+		t.Errorf("got %v", got)
 	}
 }
 

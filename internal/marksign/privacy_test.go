@@ -51,8 +51,9 @@ func TestNothingPersonalIsPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := Answer{Verdict: Refused, Code: 40020, Message: "MARKED-MESSAGE", Detail: "safe", Identity: &id}
+	answer := Answer{Verdict: Refused, Code: 40020, Message: "MARKED-MESSAGE", Detail: "safe", Identity: &id, Salvage: &Salvage{Body: []byte("MARKED-SALVAGE")}}
 	values := map[string]any{
+		"salvage": *answer.Salvage, "pointer to salvage": answer.Salvage,
 		"identity": id, "pointer to identity": &id, "answer": answer, "pointer to answer": &answer,
 		"config": cfg, "client": client, "holder of client": struct{ c *Client }{client},
 	}

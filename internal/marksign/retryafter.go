@@ -7,8 +7,13 @@ import (
 	"time"
 )
 
-// maxRetryAfter bounds what a server may ask for.
-const maxRetryAfter = time.Hour
+const (
+	// maxRetryAfter bounds what a server may ask for.
+	maxRetryAfter = time.Hour
+	// maxPollRetryAfter bounds it for polls: a person waits, and a final result
+	// stays readable for minutes only.
+	maxPollRetryAfter = 30 * time.Second
+)
 
 // retryAfter reads a Retry-After header, which is whole seconds or a date
 // (RFC 9110, 10.2.3), as the pause from now: 0 where there is none, it is past or

@@ -3,6 +3,7 @@ package marksign
 import (
 	"bytes"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,15 +19,19 @@ const maxMessage = 500
 // statusAnswer judges the reply to a status call for a token.
 func statusAnswer(r reply, token string) Answer {
 	a := judge(r, token)
-	a.RetryAfter = r.retryAfter
+	a.RetryAfter = min(r.retryAfter, maxPollRetryAfter)
 	return a
 }
 
-// judge reads the body first, and goes by HTTP's status only where the body is
-// no JSON object with a status: which HTTP status MarkSign's errors come with is
-// not documented.
+// judge reads the body first, and goes by HTTP's status only if the body is no
+// JSON object with a status: which HTTP status MarkSign's errors come with is not
+// documented.
 func judge(r reply, token string) Answer {
-	if r.fault != "" {
+	switch r.fault {
+	case "":
+	case faultOversized:
+		return judgeOversized(r)
+	default:
 		return temporary(r.fault)
 	}
 	if bytes.Equal(bytes.TrimSpace(r.body), waiting) {
@@ -34,14 +39,17 @@ func judge(r reply, token string) Answer {
 	}
 	f := decode(r.body)
 	status, ok := f.status()
-	if !ok {
+	switch {
+	case f == nil && beginsAsOK(r.body):
+		return unusable("ok in broken JSON", r.body)
+	case !ok:
 		return judgeHTTP(r, f != nil)
 	}
 	switch status {
 	case "ok":
 		return judgeOK(r.body, f, token)
 	case "error":
-		return judgeError(f)
+		return judgeError(f, r.status)
 	case "waiting":
 		return Answer{}
 	case "canceled": // Dokobit's word, a sibling API
@@ -53,28 +61,49 @@ func judge(r reply, token string) Answer {
 // faultStatus is a status that is not known: pending, and worth a warning.
 const faultStatus = "unknown status"
 
-// judgeOK accepts only what says of whom and for which session it speaks.
+// judgeOversized takes an object that is too large for a success that cannot be
+// read, because no other answer of MarkSign has lists. A large page of somebody
+// else is temporary.
+func judgeOversized(r reply) Answer {
+	if r.status == http.StatusOK && bytes.HasPrefix(bytes.TrimSpace(r.body), []byte("{")) {
+		return Answer{Verdict: Unusable, Reason: reasonUnusable, Detail: faultOversized}
+	}
+	return temporary(faultOversized)
+}
+
+// beginsAsOK reports whether a text that is no JSON was to be a success.
+func beginsAsOK(body []byte) bool {
+	begin := bytes.TrimLeft(body, " \t\r\n")
+	return okBegin.Match(begin[:min(len(begin), 256)])
+}
+
+var okBegin = regexp.MustCompile(`^\{\s*"status"\s*:\s*"ok"`)
+
+// judgeOK accepts only what says of whom and for which session it speaks, once.
 func judgeOK(body []byte, f fields, token string) Answer {
+	said := valuesOf(body)
 	code, _ := text(f["code"])
 	sent, _ := text(f["token"])
 	switch {
+	case said.contradict():
+		return unusable("ok that contradicts itself", body)
 	case sent == "":
-		return temporary("ok without a token")
+		return unusable("ok without a token", body)
 	case sent != token:
-		return temporary("ok for another token")
+		return unusable("ok for another token", body)
 	case strings.TrimSpace(code) == "":
-		return temporary("ok without a code")
+		return unusable("ok without a code", body)
 	case !utf8.Valid(body):
-		return temporary("ok that is not UTF-8") // a name would come out mangled
+		return unusable("ok that is not UTF-8", body) // a name would come out mangled
 	}
-	return Answer{Verdict: Identified, Identity: newIdentity(body, f)}
+	return Answer{Verdict: Identified, Identity: newIdentity(said, f)}
 }
 
 // judgeError goes by the code; the message can be localised, so it is only
 // passed on.
-func judgeError(f fields) Answer {
+func judgeError(f fields, httpStatus int) Answer {
 	code := errorCode(f)
-	m := meaningOf(code)
+	m := meaningOf(code, httpStatus)
 	return Answer{Verdict: m.verdict, Code: code, Reason: m.reason, Message: message(f), Detail: m.detail}
 }
 
@@ -99,9 +128,9 @@ func judgeHTTP(r reply, isObject bool) Answer {
 }
 
 // removeAnswer judges the reply to a removal, the body first as for a status.
-// An error has no documented code. Where it has one all the same, and the code
-// says that the trouble is MarkSign's or the account's, the session is still
-// there to be removed.
+// An error has no documented code. If it has one all the same, and the code says
+// that the trouble is MarkSign's or the account's, the session is still there to
+// be removed.
 func removeAnswer(r reply) RemoveAnswer {
 	a := RemoveAnswer{Verdict: RemoveTemporary, RetryAfter: r.retryAfter}
 	if r.fault != "" {
@@ -119,19 +148,19 @@ func removeAnswer(r reply) RemoveAnswer {
 	case status == "ok":
 		a.Verdict = Removed
 	case status == "error":
-		a.Verdict, a.Detail = judgeRemoveError(f)
+		a.Verdict, a.Detail = judgeRemoveError(f, r.status)
 	default:
 		a.Detail = faultStatus
 	}
 	return a
 }
 
-func judgeRemoveError(f fields) (RemoveVerdict, string) {
+func judgeRemoveError(f fields, httpStatus int) (RemoveVerdict, string) {
 	code := errorCode(f)
 	if code == 0 {
 		return RemoveRefused, "removal refused"
 	}
-	m := meaningOf(code)
+	m := meaningOf(code, httpStatus)
 	switch {
 	case m.verdict == Rejected && m.reason == reasonAccess:
 		return RemoveRejected, m.detail

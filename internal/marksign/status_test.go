@@ -32,8 +32,6 @@ func TestStatus_CodeDecidesWhateverTheHTTPStatus(t *testing.T) {
 		{50002, Temporary, "unavailable"},
 		{50003, Rejected, "not_authorised"},
 		{50004, Rejected, "misconfigured"},
-		{40000, Failed, "unknown_error"},
-		{49999, Failed, "unknown_error"},
 		{50005, Temporary, "unavailable"},
 		{59999, Temporary, "unavailable"},
 		{39999, Temporary, "unavailable"},
@@ -42,7 +40,7 @@ func TestStatus_CodeDecidesWhateverTheHTTPStatus(t *testing.T) {
 		{0, Temporary, "unavailable"},
 	}
 	for _, tt := range tests {
-		for _, status := range []int{200, 400, 401, 403, 404, 429, 500, 503} {
+		for _, status := range []int{200, 400, 401, 403, 404, 408, 429, 500, 503} {
 			t.Run(strconv.Itoa(tt.code)+" with "+strconv.Itoa(status), func(t *testing.T) {
 				t.Parallel()
 				got := statusOf(t, respond(status, errorBody(tt.code)))
@@ -53,6 +51,31 @@ func TestStatus_CodeDecidesWhateverTheHTTPStatus(t *testing.T) {
 					t.Errorf("got message %q, detail %q, identity %v", got.Message, got.Detail, got.Identity)
 				}
 			})
+		}
+	}
+}
+
+// An unknown 4xxxx is final, unless HTTP's status says that it is not the session's.
+func TestStatus_UnknownCodesGoByHTTP(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{40000, 40100, 40800, 42900, 49999} {
+		for status, want := range map[int]Answer{
+			200: {Verdict: Failed, Reason: "unknown_error", Detail: "unknown error code"},
+			400: {Verdict: Failed, Reason: "unknown_error", Detail: "unknown error code"},
+			404: {Verdict: Failed, Reason: "unknown_error", Detail: "unknown error code"},
+			422: {Verdict: Failed, Reason: "unknown_error", Detail: "unknown error code"},
+			401: {Verdict: Rejected, Reason: "access_rejected", Detail: "unknown error code with HTTP 401"},
+			403: {Verdict: Rejected, Reason: "access_rejected", Detail: "unknown error code with HTTP 403"},
+			408: {Verdict: Temporary, Reason: "unavailable", Detail: "unknown error code with HTTP 408"},
+			429: {Verdict: Temporary, Reason: "unavailable", Detail: "unknown error code with HTTP 429"},
+			500: {Verdict: Temporary, Reason: "unavailable", Detail: "unknown error code with HTTP 500"},
+			503: {Verdict: Temporary, Reason: "unavailable", Detail: "unknown error code with HTTP 503"},
+			522: {Verdict: Temporary, Reason: "unavailable", Detail: "unknown error code with HTTP 522"},
+		} {
+			want.Code, want.Message = code, "as MarkSign says"
+			if got := statusOf(t, respond(status, errorBody(code))); got != want {
+				t.Errorf("%d with HTTP %d: got %v, want %v", code, status, got, want)
+			}
 		}
 	}
 }
@@ -124,8 +147,8 @@ func TestStatus_WithoutAStatusGoesByHTTP(t *testing.T) {
 		{200, `null`, Temporary, "HTTP 200 without a JSON answer"},
 		{200, `"ok"`, Temporary, "HTTP 200 without a JSON answer"},
 		{200, `[{"status":"ok"}]`, Temporary, "HTTP 200 without a JSON answer"},
-		{200, `{"status":"ok"`, Temporary, "HTTP 200 without a JSON answer"},
-		{200, `{"status":"ok"}{"status":"ok"}`, Temporary, "HTTP 200 without a JSON answer"},
+		{200, `{"status":"waiting"`, Temporary, "HTTP 200 without a JSON answer"},
+		{200, `{"status":"waiting"}{"status":"waiting"}`, Temporary, "HTTP 200 without a JSON answer"},
 		{200, `{"status":` + strings.Repeat("[", 100_000), Temporary, "HTTP 200 without a JSON answer"},
 		{200, `{}`, Temporary, "HTTP 200 without a status"},
 		{200, `{"Status":"ok"}`, Temporary, "HTTP 200 without a status"},
@@ -135,6 +158,17 @@ func TestStatus_WithoutAStatusGoesByHTTP(t *testing.T) {
 		{401, ``, Rejected, "HTTP 401 without a JSON answer"},
 		{403, "\r\n", Rejected, "HTTP 403 without a JSON answer"},
 		{401, `{"error":"denied"}`, Rejected, "HTTP 401 without a status"},
+		{403, `{"error":{"message":"Access denied."}}`, Rejected, "HTTP 403 without a status"},
+		{400, `{"error":{"message":"Bad request"}}`, Temporary, "HTTP 400 without a status"},
+		{404, `{"error":{"message":"No route found"}}`, Temporary, "HTTP 404 without a status"},
+		{429, `{"error":{"message":"Too many"}}`, Temporary, "HTTP 429 without a status"},
+		{500, `{"error":{"message":"Oops"}}`, Temporary, "HTTP 500 without a status"},
+		{520, page, Temporary, "HTTP 520 without a JSON answer"},
+		{522, page, Temporary, "HTTP 522 without a JSON answer"},
+		{527, page, Temporary, "HTTP 527 without a JSON answer"},
+		{403, "<html><title>Error 1020</title>", Temporary, "HTTP 403 without a JSON answer"},
+		{403, "<!DOCTYPE html><title>Just a moment...</title>", Temporary, "HTTP 403 without a JSON answer"},
+		{503, "<!DOCTYPE html><title>Just a moment...</title>", Temporary, "HTTP 503 without a JSON answer"},
 		{403, page, Temporary, "HTTP 403 without a JSON answer"},
 		{404, page, Temporary, "HTTP 404 without a JSON answer"},
 		{404, `{"code":404,"message":"Not Found"}`, Temporary, "HTTP 404 without a status"},
@@ -168,6 +202,19 @@ func TestStatus_RetryAfterComesWithAnyBody(t *testing.T) {
 	} {
 		if got := statusOf(t, rt); got.RetryAfter != 7*time.Second {
 			t.Errorf("got %v for %v", got.RetryAfter, got)
+		}
+	}
+}
+
+func TestStatus_RetryAfterIsBoundedForPollsAlone(t *testing.T) {
+	t.Parallel()
+	for _, asked := range []string{"31", "3600", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+		rt := respond(429, ``, "Retry-After", asked)
+		if got := statusOf(t, rt).RetryAfter; got != 30*time.Second {
+			t.Errorf("a poll waits %v after %s", got, asked)
+		}
+		if got := removeOf(t, rt).RetryAfter; got <= 30*time.Second || got > time.Hour {
+			t.Errorf("a removal waits %v after %s", got, asked)
 		}
 	}
 }
@@ -209,13 +256,13 @@ func TestStatus_MessageIsBoundedText(t *testing.T) {
 func TestVerdictsHaveNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for v := Pending; v <= Rejected; v++ {
+	for v := Pending; v <= Unusable; v++ {
 		seen[v.String()] = true
 	}
 	for _, v := range []RemoveVerdict{RemoveTemporary, Removed, RemoveRefused, RemoveRejected} {
 		seen["remove "+v.String()] = true
 	}
-	if len(seen) != 13 || seen[""] {
+	if len(seen) != 14 || seen[""] {
 		t.Errorf("got %v", seen)
 	}
 	if got := Verdict(99).String() + RemoveVerdict(-1).String(); got != "unknown 99unknown -1" {

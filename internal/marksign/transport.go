@@ -39,21 +39,22 @@ func newTransport(maxConns int) *http.Transport {
 // What can be wrong before there is an answer to judge. They are the whole
 // vocabulary: an error's own text may hold the URL.
 const (
-	faultToken      = "invalid token"
-	faultMethod     = "invalid method"
-	faultLocale     = "invalid locale"
-	faultCanceled   = "canceled"
-	faultTimeout    = "timed out"
-	faultRefused    = "connection refused"
-	faultReset      = "connection reset"
-	faultClosed     = "connection closed"
-	faultName       = "name not resolved"
-	faultRoute      = "network unreachable"
-	faultTLS        = "TLS failure"
-	faultTransport  = "transport failure" // anything else
-	faultCut        = "answer cut short"
-	faultOversized  = "answer over 1 MiB"
-	faultCompressed = "compressed answer"
+	faultToken     = "invalid token"
+	faultMethod    = "invalid method"
+	faultLocale    = "invalid locale"
+	faultCanceled  = "canceled"
+	faultTimeout   = "timed out"
+	faultRefused   = "connection refused"
+	faultReset     = "connection reset"
+	faultClosed    = "connection closed"
+	faultName      = "name not resolved"
+	faultRoute     = "network unreachable"
+	faultTLS       = "TLS failure"
+	faultTransport = "transport failure" // anything else
+	faultCut       = "answer cut short"
+	faultOversized = "answer over 8 MiB"
+	faultEncoding  = "answer in an encoding that was not offered"
+	faultGzip      = "gzip that cannot be read"
 )
 
 // transportFault says what became of a request that has no answer.
