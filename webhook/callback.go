@@ -11,8 +11,8 @@ import (
 // maxURL bounds a callback URL, in bytes.
 const maxURL = 2048
 
-// CheckURL refuses a callback URL for what can be seen without DNS: it must be absolute, https (or http where allowed),
-// have a host, no user, no fragment, port 443 or one above 1023 (80 too where http is allowed), and 2048 bytes at most; a
+// CheckURL refuses a callback URL for what can be seen without DNS: it must be absolute, https (or http if that is allowed),
+// have a host, no user, no fragment, port 443 or one above 1023 (80 too if http is allowed), and 2048 bytes at most; a
 // literal IP address must be one that may be dialled. A name may still turn out to stand for an address that may not:
 // that is found at each dial. The error says what is wrong and never quotes the URL.
 func (s *Sender) CheckURL(raw string) error {
@@ -40,16 +40,33 @@ func (s *Sender) CheckURL(raw string) error {
 	return s.checkTarget(u)
 }
 
-// checkTarget checks the port, and the host where it is an address.
+// checkTarget checks the port, and the host if it is an address.
 func (s *Sender) checkTarget(u *url.URL) error {
-	if port := u.Port(); port != "" {
-		number, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || !s.guard.allowsPort(uint16(number)) {
-			return errors.New("webhook: callback URL has a port that is not allowed")
-		}
+	port := uint16(443)
+	if u.Scheme == "http" {
+		port = 80
 	}
-	if addr, err := netip.ParseAddr(u.Hostname()); err == nil && !s.guard.allowsAddr(addr) {
-		return errors.New("webhook: callback URL has an address that is not allowed")
+	if text := u.Port(); text != "" {
+		number, err := strconv.ParseUint(text, 10, 16)
+		if err != nil || !s.guard.allowsPort(uint16(number)) {
+			return errors.New("webhook: callback URL has a port that is not allowed: use 443, or one above 1023")
+		}
+		port = uint16(number)
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	if err == nil { // else it is a name, whose addresses are checked when they are dialled
+		return describeRefusal(s.guard.checkAddr(addr, port))
+	}
+	return nil
+}
+
+// describeRefusal says what to do about an address in a callback URL.
+func describeRefusal(err error) error {
+	switch {
+	case errors.Is(err, errClosed):
+		return errors.New("webhook: callback URL has an address that can never be allowed: link-local, cloud metadata, or the service's own")
+	case err != nil:
+		return errors.New("webhook: callback URL has an address that is not public: to allow it, add its network to CALLBACK_ALLOW_NETWORKS")
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func (d *dnsServer) sender(t *testing.T, networks ...string) *Sender {
 	dialer.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "udp", d.conn.LocalAddr().String())
 	}}
-	transport := newTransport(dialer, s.timeout, 1)
+	transport := newTransport(dialer.DialContext, s.timeout, 1)
 	t.Cleanup(transport.CloseIdleConnections)
 	s.transport = transport
 	return s
@@ -101,9 +101,10 @@ func TestSend_ChecksTheAddressThatIsDialledNotTheName(t *testing.T) {
 	// 127.0.0.1 stands for the allowed address, where the receiver is; the others stand for the inside.
 	dns := newDNS(t, "127.0.0.1", "127.0.0.2", "10.0.0.1", "169.254.169.254", "127.0.0.2,127.0.0.1")
 	s := dns.sender(t, "127.0.0.1/32")
-	refused := Result{Detail: "address not allowed"}
+	refused := Result{Cause: CauseRules, Detail: DetailAddress}
+	closed := Result{Cause: CauseRules, Detail: DetailClosed}
 	delivered := Result{Verdict: Delivered, Status: 200, Detail: "HTTP 200"}
-	for i, want := range []Result{delivered, refused, refused, refused, delivered} {
+	for i, want := range []Result{delivered, refused, refused, closed, delivered} {
 		if got := s.Send(t.Context(), url, "msg_1", []byte("{}")); got != want {
 			t.Errorf("look-up %d (%s): %+v, want %+v", i, dns.answers[i], got, want)
 		}
@@ -117,7 +118,7 @@ func TestSend_AllowingEverythingStillClosesMetadata(t *testing.T) {
 	t.Parallel()
 	s := newDNS(t, "169.254.169.254").sender(t, "0.0.0.0/0", "::/0")
 	s.timeout = time.Minute
-	if got := s.Send(t.Context(), "http://metadata.test./", "msg_1", nil); got != (Result{Detail: "address not allowed"}) {
+	if got := s.Send(t.Context(), "http://metadata.test./", "msg_1", nil); got != (Result{Cause: CauseRules, Detail: DetailClosed}) {
 		t.Errorf("%+v, want the address refused", got)
 	}
 }

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"math/big"
 	"net/netip"
 	"testing"
@@ -83,7 +82,7 @@ func mustRefuse(t *testing.T, s *Sender, what string, addr netip.Addr) {
 		if err == nil {
 			conn.Close()
 		}
-		if !errors.Is(err, errAddress) {
+		if !isRefused(err) {
 			t.Errorf("%s: dialling %s: %v, want it refused by the guard", what, target, err)
 		}
 		if err := s.CheckURL("https://" + target + "/"); err == nil {
@@ -144,7 +143,13 @@ func TestGuard_MetadataStaysClosedInEveryFormWhateverIsListed(t *testing.T) {
 				mustRefuse(t, s, name+", "+form, addr)
 			}
 		}
-		for _, text := range []string{"fe80::1", "fe80::a9fe:a9fe", "febf::1", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:42::42"} {
+		for _, text := range []string{
+			"fe80::1", "fe80::a9fe:a9fe", "febf::1", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:42::42",
+			"fd00:c1::a9fe:a9fe", "fd00:a9fe:a9fe::1", "fd00:a9fe:a9fe::9", "fd00:100::100:200",
+			// A network's own NAT64 (RFC 6052), with a prefix of each length.
+			"fd12:3456:a9fe:a9fe::", "fd12:3456:1a9:fea9:fe::", "fd12:3456:1:a9fe:a9:fe00::", "fd12:3456:1:1a9:fe:a9fe::",
+			"fd12:3456:1:2:a9:fea9:fe00:0", "fd12:3456:1:2::a9fe:a9fe", "fd12:3456:1:2::6464:64c8", "fd12:3456:1:2:0:5efe:a9fe:aa02",
+		} {
 			mustRefuse(t, s, name, netip.MustParseAddr(text))
 		}
 	}

@@ -26,8 +26,12 @@ type SenderConfig struct {
 	// AllowHTTP allows plain http callbacks, and port 80.
 	AllowHTTP bool
 	// AllowNetworks are networks that callbacks may reach although they are not public, such as 10.0.0.0/8 or
-	// 127.0.0.0/8. Link-local addresses and cloud metadata stay closed even where a network listed covers them.
+	// 127.0.0.0/8. Link-local addresses and cloud metadata stay closed even if a network listed covers them.
 	AllowNetworks []netip.Prefix
+	// Closed reports addresses that no callback reaches, whatever AllowNetworks opens: what the program itself needs,
+	// such as its Redis, and what it listens on. It is asked before each dial, concurrently, with an IPv4 address never
+	// in its IPv6 form; nil closes nothing more.
+	Closed func(netip.AddrPort) bool
 	// Timeout bounds one attempt, from DNS to the end of the response; 0 is 15 s.
 	Timeout time.Duration
 	// MaxConns is how many idle connections are kept for later posts, to one host or to many; 0 is 64.
@@ -69,6 +73,7 @@ type Sender struct {
 	signer    *Signer
 	guard     *guard
 	transport http.RoundTripper
+	fresh     http.RoundTripper // dials for each post
 	timeout   time.Duration
 	userAgent string
 }
@@ -80,54 +85,73 @@ func NewSender(cfg SenderConfig) (*Sender, error) {
 	}
 	s := &Sender{
 		signer:    cfg.Signer,
-		guard:     newGuard(cfg.AllowNetworks, cfg.AllowHTTP),
+		guard:     newGuard(cfg.AllowNetworks, cfg.AllowHTTP, cfg.Closed),
 		transport: cfg.Transport,
+		fresh:     cfg.Transport,
 		timeout:   cmp.Or(cfg.Timeout, defaultTimeout),
 		userAgent: cmp.Or(cfg.UserAgent, defaultUserAgent),
 	}
 	if s.transport == nil {
-		dialer := newDialer(s.guard, s.timeout)
-		s.transport = newTransport(dialer, s.timeout, cmp.Or(cfg.MaxConns, defaultMaxConns))
+		dial := newDialer(s.guard, s.timeout).DialContext
+		s.transport = newTransport(dial, s.timeout, cmp.Or(cfg.MaxConns, defaultMaxConns))
+		s.fresh = newTransport(dial, s.timeout, 0)
 	}
 	return s, nil
 }
 
-// Send signs the body now and posts it once, within the sender's timeout or the context's end, whichever is first. It
-// never returns an error: everything that can go wrong is a [Result]. The body must not be changed afterwards, for a
+// Send signs the body now and posts it, within the sender's timeout or the context's end, whichever is first. It never
+// returns an error: everything that can go wrong is a [Result]. The body must not be changed afterwards, because a
 // connection that is being closed may still read it.
+//
+// It is one post, with one exception: if the receiver closes a kept connection in the moment it is used again, the
+// event is posted once more, on a new connection, signed again under the same id. The first post is over then, and
+// nothing was answered to it.
 //
 // The id is 1 to 256 visible ASCII characters, the same at every attempt; see [Signer.Sign] about '.'.
 func (s *Sender) Send(ctx context.Context, callbackURL, id string, body []byte) Result {
 	if s.CheckURL(callbackURL) != nil {
-		return Result{Detail: "callback URL not allowed"}
+		return Result{Cause: CauseRules, Detail: "callback URL not allowed"}
 	}
 	if !validID(id) {
-		return Result{Detail: "webhook-id not allowed"}
+		return Result{Cause: CauseRules, Detail: "webhook-id not allowed"}
+	}
+	if ctx.Err() != nil {
+		return Result{Cause: CauseHere, Detail: "no time was left for a post"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	result, again := s.post(ctx, s.transport, callbackURL, id, body)
+	if again {
+		result, _ = s.post(ctx, s.fresh, callbackURL, id, body)
+	}
+	return result
+}
+
+// post posts once. It reports whether the post may be repeated at once, because a kept connection was closed under it.
+func (s *Sender) post(ctx context.Context, transport http.RoundTripper, callbackURL, id string, body []byte) (Result, bool) {
 	var seen progress
+	defer seen.end()
 	req, err := http.NewRequestWithContext(seen.trace(ctx), http.MethodPost, callbackURL, bytes.NewReader(body))
 	if err != nil {
-		return Result{Detail: "callback URL not allowed"}
+		return Result{Cause: CauseRules, Detail: "callback URL not allowed"}, false
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", s.userAgent)
 	s.signer.Sign(req.Header, id, time.Now(), body)
 
 	// Not an http.Client: it would follow redirects, and put the URL into its errors.
-	resp, err := s.transport.RoundTrip(req)
+	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return Result{Detail: seen.describe(ctx, err)}
+		return seen.failure(ctx, err), seen.closedIdle(ctx, err)
 	}
 	discard(resp)
-	return answered(resp)
+	return answered(resp), false
 }
 
 // discard reads a little of the body, so that the connection can be used again, and closes it. However the body goes,
 // the answer was in the status.
 func discard(resp *http.Response) {
-	if resp.StatusCode != http.StatusSwitchingProtocols { // there the body is the connection, which heeds no deadline
+	if resp.StatusCode != http.StatusSwitchingProtocols { // there the body is the connection, which has no deadline
 		_, _ = io.CopyN(io.Discard, resp.Body, maxResponse)
 	}
 	_ = resp.Body.Close()

@@ -18,15 +18,14 @@ func pipeSender(t *testing.T, serve func(net.Conn)) *Sender {
 	t.Helper()
 	var serving sync.WaitGroup
 	t.Cleanup(serving.Wait)
-	transport := newTransport(new(net.Dialer), defaultTimeout, 1)
-	transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+	transport := newTransport(func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
 		serving.Go(func() {
 			defer server.Close()
 			serve(server)
 		})
 		return client, nil
-	}
+	}, defaultTimeout, 1)
 	return newTestSender(t, func(cfg *SenderConfig) { cfg.Transport = transport })
 }
 
@@ -115,7 +114,7 @@ func TestSend_IsOverWithinItsTimeout(t *testing.T) {
 func TestSend_DialThatHangsIsOverWithinTheTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		transport := newTransport(new(net.Dialer), defaultTimeout, 1)
+		transport := newTransport(new(net.Dialer).DialContext, defaultTimeout, 1)
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
@@ -133,16 +132,16 @@ func TestSend_HeedsItsContext(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		end  func(context.Context) (context.Context, context.CancelFunc)
-		want string
+		want Result
 	}{
 		"cancel": {func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(ctx)
 			time.AfterFunc(2*time.Second, cancel)
 			return ctx, cancel
-		}, "canceled"},
+		}, Result{Cause: CauseHere, Detail: "canceled"}},
 		"deadline": {func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, 2*time.Second)
-		}, "timed out"},
+		}, Result{Detail: "timed out"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -152,8 +151,8 @@ func TestSend_HeedsItsContext(t *testing.T) {
 				defer cancel()
 				start := time.Now()
 				got := s.Send(ctx, "http://receiver.example/", "msg_1", nil)
-				if took := time.Since(start); got != (Result{Detail: tt.want}) || took != 2*time.Second {
-					t.Errorf("%+v after %s, want %q after 2 s", got, took, tt.want)
+				if took := time.Since(start); got != tt.want || took != 2*time.Second {
+					t.Errorf("%+v after %s, want %+v after 2 s", got, took, tt.want)
 				}
 			})
 		})

@@ -3,13 +3,10 @@ package webhook
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"sync/atomic"
-	"syscall"
+	"sync"
 	"time"
 )
 
@@ -19,14 +16,16 @@ func newDialer(g *guard, timeout time.Duration) *net.Dialer {
 }
 
 // newTransport returns the transport for callbacks. Its own timeouts matter only for what goes on in the background,
-// such as a handshake whose request is gone; the request's context bounds the rest.
-func newTransport(dialer *net.Dialer, timeout time.Duration, maxIdle int) *http.Transport {
+// such as a handshake whose request is gone; the request's context bounds the rest. With a maxIdle of 0 it keeps no
+// connection.
+func newTransport(dial dialFunc, timeout time.Duration, maxIdle int) *http.Transport {
 	return &http.Transport{
 		Proxy:                  nil, // never from the environment: a proxy would dial what the guard cannot see
-		DialContext:            dialer.DialContext,
+		DialContext:            metered(dial),
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    timeout,
 		DisableCompression:     true,
+		DisableKeepAlives:      maxIdle == 0,
 		MaxIdleConns:           maxIdle,
 		MaxIdleConnsPerHost:    maxIdle, // most installations have one receiver
 		IdleConnTimeout:        30 * time.Second,
@@ -40,50 +39,49 @@ func newTransport(dialer *net.Dialer, timeout time.Duration, maxIdle int) *http.
 	}
 }
 
-// progress notes how far an attempt came, which errors of net/http do not always tell. The transport's goroutines write
+// progress notes how far an attempt came, which errors of net/http do not always say. The transport's goroutines write
 // it, some of them after the attempt.
 type progress struct {
-	tlsFailed, responded atomic.Bool
+	mu                           sync.Mutex
+	tlsFailed, reused, responded bool
+	connected                    time.Time // when there was a connection for the request
+	meters                       []*meteredConn
 }
 
 // trace returns a context under which the transport notes its progress.
 func (p *progress) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: p.gotConn,
 		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
-			if err != nil {
-				p.tlsFailed.Store(true)
-			}
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.tlsFailed = p.tlsFailed || err != nil
 		},
-		GotFirstResponseByte: func() { p.responded.Store(true) },
+		GotFirstResponseByte: func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.responded = true
+		},
 	})
 }
 
-// describe says in fixed words why an attempt had no response. The error's own text may name hosts and addresses and
-// quote the response, so nothing of it is used. The context's end comes first, for it shows as other errors too.
-func (p *progress) describe(ctx context.Context, err error) string {
-	_, isDNS := errors.AsType[*net.DNSError](err)
-	netErr, isNet := errors.AsType[net.Error](err)
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return "canceled"
-	case ctx.Err() != nil:
-		return "timed out"
-	case errors.Is(err, errAddress):
-		return "address not allowed"
-	case isDNS:
-		return "name not resolved"
-	case isNet && netErr.Timeout():
-		return "timed out"
-	case p.tlsFailed.Load():
-		return "TLS failure"
-	case p.responded.Load():
-		return "invalid response"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return "host unreachable"
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "connection closed"
+// gotConn is called again when net/http takes another connection because nothing was written on the first.
+func (p *progress) gotConn(info httptrace.GotConnInfo) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reused, p.connected = info.Reused, time.Now()
+	if meter := meterOf(info.Conn); meter != nil {
+		meter.begin()
+		p.meters = append(p.meters, meter)
 	}
-	return "connection failed"
+}
+
+// end says to the connections that were used that the attempt is over.
+func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, meter := range p.meters {
+		meter.end()
+	}
+	p.meters = nil
 }

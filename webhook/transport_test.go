@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/identwatch/identwatch/internal/freeport"
@@ -40,7 +41,7 @@ func TestTransport_NeverUsesAProxyFromTheEnvironment(t *testing.T) {
 	}
 }
 
-// tlsReceiver serves HTTPS on loopback, and returns a sender that trusts it.
+// tlsReceiver serves HTTPS on loopback, and returns a sender that trusts it. The certificate is put into the config.
 func tlsReceiver(t *testing.T, config *tls.Config, handle ...http.HandlerFunc) (string, *Sender) {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -56,6 +57,9 @@ func tlsReceiver(t *testing.T, config *tls.Config, handle ...http.HandlerFunc) (
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
+	if config != nil {
+		config.Certificates = srv.TLS.Certificates
+	}
 	s := newTestSender(t)
 	roots := x509.NewCertPool()
 	roots.AddCert(srv.Certificate())
@@ -200,34 +204,52 @@ func TestSend_ConnectionsAreKeptForTheNextPost(t *testing.T) {
 	}
 }
 
-func TestDescribe_UsesFixedWords(t *testing.T) {
+func TestFailure_UsesFixedWordsAndSaysWhoseItIs(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, failuresInFixedWords) // so that a deadline has passed just now, however busy the machine is
+}
+
+func failuresInFixedWords(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	late, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	passed, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	long, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
 	for _, tt := range []struct {
-		ctx  context.Context
-		err  error
-		want string
+		ctx   context.Context
+		err   error
+		want  string
+		cause Cause
 	}{
-		{canceled, io.EOF, "canceled"},
-		{late, io.EOF, "timed out"},
-		{t.Context(), context.DeadlineExceeded, "timed out"},
-		{t.Context(), syscall.ETIMEDOUT, "timed out"},
-		{t.Context(), errAddress, "address not allowed"},
-		{t.Context(), &net.DNSError{Name: "canary.example", IsTimeout: true}, "name not resolved"},
-		{t.Context(), syscall.ECONNREFUSED, "connection refused"},
-		{t.Context(), syscall.EHOSTUNREACH, "host unreachable"},
-		{t.Context(), syscall.ENETUNREACH, "host unreachable"},
-		{t.Context(), syscall.ECONNRESET, "connection closed"},
-		{t.Context(), syscall.EPIPE, "connection closed"},
-		{t.Context(), io.EOF, "connection closed"},
-		{t.Context(), errors.New("canary"), "connection failed"},
+		{canceled, io.EOF, "canceled", CauseHere},
+		{passed, io.EOF, "timed out", CauseReceiver},
+		{long, io.EOF, "timed out while this process was held up", CauseHere},
+		{t.Context(), context.DeadlineExceeded, "timed out", CauseReceiver},
+		{t.Context(), syscall.ETIMEDOUT, "timed out", CauseReceiver},
+		{t.Context(), errAddress, "address is not public and not in CALLBACK_ALLOW_NETWORKS", CauseRules},
+		{t.Context(), errClosed, "address can never be allowed", CauseRules},
+		{t.Context(), errPort, "port not allowed", CauseRules},
+		{t.Context(), syscall.EMFILE, "too many open files in this process: raise its limit (ulimit -n, or LimitNOFILE of systemd)", CauseHere},
+		{t.Context(), syscall.ENFILE, "too many open files on this machine: raise fs.file-max", CauseHere},
+		{t.Context(), syscall.EADDRNOTAVAIL, "no free local port or address on this machine", CauseHere},
+		{t.Context(), syscall.ENOBUFS, "no memory for a connection on this machine", CauseHere},
+		{t.Context(), &net.DNSError{Err: "dial udp 10.0.0.1:53: socket: too many open files", Name: "canary.example"}, "too many open files in this process: raise its limit (ulimit -n, or LimitNOFILE of systemd)", CauseHere},
+		{t.Context(), &net.DNSError{Name: "canary.example", IsTimeout: true}, "name not resolved", CauseReceiver},
+		{t.Context(), syscall.ECONNREFUSED, "connection refused", CauseReceiver},
+		{t.Context(), syscall.EHOSTUNREACH, "host unreachable", CauseReceiver},
+		{t.Context(), syscall.ENETUNREACH, "host unreachable", CauseReceiver},
+		{t.Context(), syscall.ECONNRESET, "connection closed", CauseReceiver},
+		{t.Context(), syscall.EPIPE, "connection closed", CauseReceiver},
+		{t.Context(), io.EOF, "connection closed", CauseReceiver},
+		{t.Context(), io.ErrUnexpectedEOF, "connection closed", CauseReceiver},
+		{t.Context(), errWire, "invalid response", CauseReceiver},
+		{t.Context(), errors.New("canary"), "connection failed", CauseReceiver},
 	} {
 		wrapped := &net.OpError{Op: "dial", Net: "tcp", Err: tt.err}
-		if got := new(progress).describe(tt.ctx, wrapped); got != tt.want {
-			t.Errorf("%v: %q, want %q", wrapped, got, tt.want)
+		want := Result{Detail: tt.want, Cause: tt.cause}
+		if got := new(progress).failure(tt.ctx, wrapped); got != want {
+			t.Errorf("%v: %+v, want %+v", wrapped, got, want)
 		}
 	}
 }

@@ -3,11 +3,15 @@ package webhook
 import (
 	"bufio"
 	"compress/gzip"
+	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,55 +124,169 @@ func TestSend_DripsEndWithTheTimeout(t *testing.T) {
 	}
 }
 
-// The same over HTTP/2, which is bounded by its own means.
+// countedConn counts what is read of a connection.
+type countedConn struct {
+	net.Conn
+	read *atomic.Int64
+}
+
+func (c countedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.read.Add(int64(n))
+	return n, err
+}
+
+// counting has all that a sender reads of its connections counted, on the wire.
+func counting(s *Sender) *atomic.Int64 {
+	read := new(atomic.Int64)
+	s.transport.(*http.Transport).DialContext = metered(func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := newDialer(s.guard, s.timeout).DialContext(ctx, network, address)
+		return countedConn{conn, read}, err
+	})
+	return read
+}
+
+// mostReadHTTP2 is what may be read of one post on a connection of its own: for the post, and for the handshake.
+const mostReadHTTP2 = 2 * maxWire
+
+// The same over HTTP/2, which is bounded by its own means. What counts is what is read: a server goes on writing into
+// the buffers of the network until it hears that nobody reads.
 func TestSend_ReadsNoMoreThanItsBoundsOverHTTP2(t *testing.T) {
 	t.Parallel()
-	written := make(chan int, 1)
 	for name, serve := range map[string]http.HandlerFunc{
 		"body": func(w http.ResponseWriter, _ *http.Request) {
-			written <- writeOn(w, strings.Repeat("x", 4096))
+			writeOn(w, strings.Repeat("x", 4096))
 		},
 		"gzip, though not asked": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
-			written <- writeOn(w, bomb(t))
+			writeOn(w, bomb(t))
 		},
 		"headers": func(w http.ResponseWriter, _ *http.Request) {
 			for i := range 100 {
 				w.Header().Set("X-"+strings.Repeat("y", i+1), strings.Repeat("x", 4096))
 			}
-			written <- 0
 		},
 		"early hints": func(w http.ResponseWriter, r *http.Request) {
-			n := 0
 			w.Header().Set("Link", strings.Repeat("x", 4096))
-			for r.Context().Err() == nil && n < 100*maxResponse {
+			for r.Context().Err() == nil {
 				w.WriteHeader(http.StatusEarlyHints)
-				n += 4096
 			}
-			written <- n
 		},
 	} {
-		url, s := tlsReceiver(t, &tls.Config{MinVersion: tls.VersionTLS12}, serve)
-		s.timeout = 5 * time.Second
-		begun := time.Now()
-		got := s.Send(t.Context(), url, "msg_1", []byte("{}"))
-		if took := time.Since(begun); took > 6*time.Second {
-			t.Errorf("%s: %+v after %v", name, got, took)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, s := tlsReceiver(t, &tls.Config{MinVersion: tls.VersionTLS12}, serve)
+			read := counting(s)
+			got := s.Send(t.Context(), url, "msg_1", []byte("{}"))
+			if n := read.Load(); n == 0 || n > mostReadHTTP2 {
+				t.Errorf("%d bytes were read, want %d at most: %+v", n, mostReadHTTP2, got)
+			}
+		})
+	}
+}
+
+// frame is an HTTP/2 frame (RFC 9113, section 4.1).
+func frame(kind, flags byte, stream uint32, payload string) string {
+	n := len(payload)
+	head := []byte{byte(n >> 16), byte(n >> 8), byte(n), kind, flags}
+	return string(binary.BigEndian.AppendUint32(head, stream)) + payload
+}
+
+// An HTTP/2 receiver that sends frames that belong to no response, before its answer or after it, is read no further
+// either, and loses its connection.
+func TestSend_ReadsNoMoreThanItsBoundsOfStrayFrames(t *testing.T) {
+	t.Parallel()
+	const (
+		headers, settings, windowUpdate, unknown = 1, 4, 8, 0xbb
+		endStream, endHeaders                    = 1, 4
+	)
+	answer := frame(headers, endStream|endHeaders, 1, "\x88") // :status 200
+	delivered := Result{Verdict: Delivered, Status: 200, Detail: "HTTP 200"}
+	for name, tt := range map[string]struct {
+		head, piece string
+		want        Result
+	}{
+		"unknown frames for an answer":    {"", frame(unknown, 0, 0, strings.Repeat("x", 16000)), Result{Detail: "invalid response"}},
+		"window updates for an answer":    {"", frame(windowUpdate, 0, 0, "\x00\x00\x00\x01"), Result{Detail: "invalid response"}},
+		"unknown frames after the answer": {answer, frame(unknown, 0, 0, strings.Repeat("x", 16000)), delivered},
+		"headers after the answer":        {answer, frame(headers, endHeaders, 1, "\x88"), delivered},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, s := rawHTTP2Receiver(t, func(conn net.Conn, _ int) {
+				awaitRequest(conn)
+				go hang(conn)
+				forEver(conn, frame(settings, 0, 0, "")+tt.head, strings.Repeat(tt.piece, 1+4096/len(tt.piece)))
+			})
+			read := counting(s)
+			if got := s.Send(t.Context(), url, "msg_1", []byte("{}")); got != tt.want {
+				t.Errorf("%+v, want %+v", got, tt.want)
+			}
+			if n := read.Load(); n > mostReadHTTP2 {
+				t.Errorf("%d bytes were read, want %d at most", n, mostReadHTTP2)
+			}
+		})
+	}
+}
+
+// rawHTTP2Receiver agrees on HTTP/2 and then serves its connections by hand, numbered from 1, once it has read what a
+// client sends first. It returns a sender that trusts it. The test ends once serving has.
+func rawHTTP2Receiver(t *testing.T, serve func(conn net.Conn, number int)) (string, *Sender) {
+	t.Helper()
+	config := new(tls.Config)
+	_, s := tlsReceiver(t, config)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: config.Certificates, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	t.Cleanup(func() {
+		listener.Close()
+		s.transport.(*http.Transport).CloseIdleConnections()
+		serving.Wait()
+	})
+	serving.Go(func() {
+		for number := 1; ; number++ {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				if _, err := io.ReadFull(conn, make([]byte, len(http2Preface))); err == nil {
+					serve(conn, number)
+				}
+			})
 		}
-		if n := <-written; n > 64*maxResponse { // with what is in the buffers of the server and of the network
-			t.Errorf("%s: %d bytes were written: %+v", name, n, got)
+	})
+	return "https://" + listener.Addr().String() + "/", s
+}
+
+const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// awaitRequest reads frames up to the next request's HEADERS, and reports whether there was one.
+func awaitRequest(conn net.Conn) bool {
+	head := make([]byte, 9)
+	for {
+		if _, err := io.ReadFull(conn, head); err != nil {
+			return false
+		}
+		size := int64(head[0])<<16 | int64(head[1])<<8 | int64(head[2])
+		if _, err := io.CopyN(io.Discard, conn, size); err != nil {
+			return false
+		}
+		if head[3] == 1 {
+			return true
 		}
 	}
 }
 
-// writeOn writes until nobody takes it any more, and returns how many bytes were taken.
-func writeOn(w http.ResponseWriter, piece string) (n int) {
+// writeOn writes until nobody takes it any more.
+func writeOn(w http.ResponseWriter, piece string) {
 	out := bufio.NewWriterSize(w, len(piece))
 	for {
-		written, err := out.WriteString(piece)
-		n += written
-		if err != nil {
-			return n
+		if _, err := out.WriteString(piece); err != nil {
+			return
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"github.com/identwatch/identwatch/webhook"
 )
 
 // newErrorBackoff is the pause between polls while MarkSign or the way to it is
@@ -31,6 +33,23 @@ const (
 	// maxRetryAfter bounds what a receiver may ask for.
 	maxRetryAfter = time.Hour
 )
+
+// rulesAttempt is the last step of the schedule, 2 min, for an event that our own
+// rules refuse: a change of DNS or of the settings helps, and may come at any time.
+const rulesAttempt = 3
+
+// scheduled is the attempt that the pause after a failure is taken for. What
+// failed here and not at the receiver uses up none of the schedule: a person waits.
+func scheduled(attempt int, cause webhook.Cause) int {
+	switch cause {
+	case webhook.CauseHere:
+		return 1
+	case webhook.CauseRules:
+		return min(attempt, rulesAttempt)
+	default:
+		return attempt
+	}
+}
 
 // retryPause is the pause after the attempt of that number, from 1, failed. A
 // receiver's Retry-After lengthens it, up to an hour. Jitter goes upward only,

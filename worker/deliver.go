@@ -116,7 +116,7 @@ func (d delivery) failed(ctx context.Context, r outcome.Record, answer webhook.R
 		return errRedis()
 	}
 	d.log.Warn("posting the event failed; it is posted again", "session", d.job.ID(), "detail", answer.Detail, "attempt", r.Attempts)
-	after := min(d.hosts.afterFailure(d.receiver, r.AttemptsSince(), answer.RetryAfter), left+time.Second)
+	after := min(d.hosts.afterFailure(d.receiver, scheduled(r.AttemptsSince(), answer.Cause), answer.RetryAfter), left+time.Second)
 	return &pause{after, "the callback failed: " + answer.Detail, true}
 }
 

@@ -137,7 +137,10 @@ func (h *hosts) changed(name string, from, to gobreaker.State) {
 // report says what the post came to, for the circuit.
 func (p *permit) report(r webhook.Result) {
 	var failure error
-	if hostFailed(r) {
+	switch {
+	case r.Cause != webhook.CauseReceiver:
+		failure = errNotPosted // nothing is known of the host
+	case hostFailed(r):
 		failure = errors.New(r.Detail)
 	}
 	p.hosts.mu.Lock()
@@ -165,7 +168,7 @@ func (p *permit) tell(result error) {
 // hostFailed tells a host that is down or overloaded from one that answers, if
 // only to refuse what this callback URL asks of it.
 func hostFailed(r webhook.Result) bool {
-	return r.Verdict == webhook.NotDelivered && (r.Status == 0 || r.Status == http.StatusTooManyRequests || r.Status >= http.StatusInternalServerError)
+	return r.Verdict == webhook.NotDelivered && r.Cause == webhook.CauseReceiver && (r.Status == 0 || r.Status == http.StatusTooManyRequests || r.Status >= http.StatusInternalServerError)
 }
 
 const (

@@ -46,7 +46,7 @@ func (f *follower) post(ctx context.Context, s *session) next {
 		return f.noteGivenUp(ctx, s, answer.Detail)
 	}
 	f.log.Warn("posting the event failed; it is posted again", "session", s.id, "detail", answer.Detail, "attempt", record.Attempts)
-	return f.handOver(ctx, s, answer.Detail, f.hosts.afterFailure(s.receiver, record.AttemptsSince(), answer.RetryAfter))
+	return f.handOver(ctx, s, answer.Detail, f.hosts.afterFailure(s.receiver, scheduled(record.AttemptsSince(), answer.Cause), answer.RetryAfter))
 }
 
 func (f *follower) claimPost(ctx context.Context, s *session) (bool, outcome.Record, error) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -223,8 +224,11 @@ type receiver struct {
 	secret webhook.Secret
 	mu     sync.Mutex
 	posts  []post
-	answer func(r *http.Request, n int) (status int, after time.Duration, header http.Header) // n counts the session's posts
-	counts map[string]int
+	// trouble is what keeps a post from leaving this machine, nil for nothing; n counts the posts that were tried.
+	trouble func(n int64) error
+	tried   atomic.Int64
+	answer  func(r *http.Request, n int) (status int, after time.Duration, header http.Header) // n counts the session's posts
+	counts  map[string]int
 }
 
 func newReceiver(t rapid.TB) *receiver {
@@ -233,6 +237,11 @@ func newReceiver(t rapid.TB) *receiver {
 
 func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	begun := time.Now()
+	if n := r.tried.Add(1); r.trouble != nil {
+		if err := r.trouble(n); err != nil {
+			return nil, err
+		}
+	}
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return nil, err

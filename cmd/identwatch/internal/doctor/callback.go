@@ -57,10 +57,11 @@ var refusals = map[int]string{
 	http.StatusGone:             "correct CALLBACK_URL, or the receiver: after a 410 an event is not posted again",
 }
 
-// troubles say what to do where there was no answer.
+// troubles say what to do if there was no answer.
 var troubles = map[string]string{
-	"address not allowed": "name the receiver's network in CALLBACK_ALLOW_NETWORKS, if it is yours; else correct CALLBACK_URL",
-	"name not resolved":   "correct CALLBACK_URL, or the DNS of this machine",
+	webhook.DetailAddress: "name the receiver's network in CALLBACK_ALLOW_NETWORKS, if it is yours; else correct CALLBACK_URL",
+	webhook.DetailClosed:  "correct CALLBACK_URL: cloud metadata, Redis and this service itself are no receivers",
+	webhook.DetailName:    "correct CALLBACK_URL, or the DNS of this machine",
 	"TLS failure":         "give the receiver a certificate that is valid for its name",
 	"timed out":           "let the receiver answer at once, and work later; see that no firewall is in between",
 }
