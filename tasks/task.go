@@ -31,9 +31,10 @@ const (
 	MaxRetention     = 30 * 24 * time.Hour
 )
 
-// followTimeout bounds one run of session:follow, which only reads the record
-// and hands the session to the follower.
-const followTimeout = 30 * time.Second
+// runTimeout is asynq's timeout of every task. asynq keeps it with the task, so it
+// is the same for all processes and too long to matter: a worker bounds its runs by
+// its own settings, and never by those of the process that enqueued the task.
+const runTimeout = 24 * time.Hour
 
 // NewFollowTask makes the asynq task that has a session followed, for those who
 // hold an asynq.Client: client.EnqueueContext(ctx, task) is all it needs, for
@@ -43,22 +44,22 @@ const followTimeout = 30 * time.Second
 //
 // [Client.Enqueue] does the same and also mends a follow task that somebody archived.
 func NewFollowTask(s Session, retention time.Duration) (*asynq.Task, error) {
-	return newTask(TypeFollow, QueueFollow, s, retention, followTimeout)
+	return newTask(TypeFollow, QueueFollow, s, retention)
 }
 
 // NewDeliverTask makes the task that posts a sealed event again and again.
 // Workers enqueue it; applications do not.
-func NewDeliverTask(f Followed, timeout time.Duration) (*asynq.Task, error) {
-	return newTask(TypeDeliver, QueueDeliver, f.Session, f.Retention, timeout)
+func NewDeliverTask(f Followed) (*asynq.Task, error) {
+	return newTask(TypeDeliver, QueueDeliver, f.Session, f.Retention)
 }
 
 // NewRemoveTask makes the task that removes a session at MarkSign. Workers
 // enqueue it; applications do not.
-func NewRemoveTask(f Followed, timeout time.Duration) (*asynq.Task, error) {
-	return newTask(TypeRemove, QueueRemove, f.Session, f.Retention, timeout)
+func NewRemoveTask(f Followed) (*asynq.Task, error) {
+	return newTask(TypeRemove, QueueRemove, f.Session, f.Retention)
 }
 
-func newTask(typ, queue string, s Session, retention, timeout time.Duration) (*asynq.Task, error) {
+func newTask(typ, queue string, s Session, retention time.Duration) (*asynq.Task, error) {
 	if retention == 0 {
 		retention = DefaultRetention
 	}
@@ -75,7 +76,7 @@ func newTask(typ, queue string, s Session, retention, timeout time.Duration) (*a
 		// asynq archives a task whose retries are used up before it asks whether
 		// the run failed at all, and a follow task that merely waits is retried.
 		asynq.MaxRetry(math.MaxInt32),
-		asynq.Timeout(timeout),
+		asynq.Timeout(runTimeout),
 		asynq.Retention(retention),
 	), nil
 }

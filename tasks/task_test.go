@@ -23,7 +23,7 @@ func TestNewFollowTask_CarriesItsOptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkEnqueued(t, rdb, task, asynq.TaskInfo{
-			Queue: QueueFollow, Type: TypeFollow, ID: "shop:" + s.Token, Timeout: 30 * time.Second, Retention: 2 * time.Hour,
+			Queue: QueueFollow, Type: TypeFollow, ID: "shop:" + s.Token, Timeout: runTimeout, Retention: 2 * time.Hour,
 		})
 	})
 }
@@ -36,7 +36,7 @@ func TestNewFollowTask_DefaultsToTheDefaultRetentionAndAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkEnqueued(t, rdb, task, asynq.TaskInfo{
-			Queue: QueueFollow, Type: TypeFollow, ID: "default:a", Timeout: 30 * time.Second, Retention: 24 * time.Hour,
+			Queue: QueueFollow, Type: TypeFollow, ID: "default:a", Timeout: runTimeout, Retention: 24 * time.Hour,
 		})
 	})
 }
@@ -46,19 +46,19 @@ func TestWorkersTasks_CarryTheirOptions(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		job := Followed{Session{Token: "a", Method: SmartID}, time.Hour}
-		deliver, err := NewDeliverTask(job, 34*time.Second)
+		deliver, err := NewDeliverTask(job)
 		if err != nil {
 			t.Fatal(err)
 		}
 		checkEnqueued(t, rdb, deliver, asynq.TaskInfo{
-			Queue: QueueDeliver, Type: TypeDeliver, ID: "default:a", Timeout: 34 * time.Second, Retention: time.Hour,
+			Queue: QueueDeliver, Type: TypeDeliver, ID: "default:a", Timeout: runTimeout, Retention: time.Hour,
 		})
-		remove, err := NewRemoveTask(job, 20*time.Second)
+		remove, err := NewRemoveTask(job)
 		if err != nil {
 			t.Fatal(err)
 		}
 		checkEnqueued(t, rdb, remove, asynq.TaskInfo{
-			Queue: QueueRemove, Type: TypeRemove, ID: "default:a", Timeout: 20 * time.Second, Retention: time.Hour,
+			Queue: QueueRemove, Type: TypeRemove, ID: "default:a", Timeout: runTimeout, Retention: time.Hour,
 		})
 	})
 }

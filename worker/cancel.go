@@ -88,7 +88,7 @@ func (i *Inspector) cancel(ctx context.Context, id string, job *tasks.Followed) 
 	}
 	if record.Removal == outcome.RemovalHanded {
 		// asynq keeps due times in whole seconds.
-		if err := i.tasks.ensureRemoval(ctx, *job, maxRemoveTimeout, outcome.RemovalDelay+time.Second); err != nil {
+		if err := i.tasks.ensureRemoval(ctx, *job, outcome.RemovalDelay+time.Second); err != nil {
 			return record, err
 		}
 	}

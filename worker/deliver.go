@@ -112,17 +112,26 @@ func (d delivery) failed(ctx context.Context, r outcome.Record, answer webhook.R
 	if answer.Verdict == webhook.Gone || left < time.Second {
 		return d.giveUp(ctx, answer.Detail)
 	}
-	if _, _, err := d.records.Fail(ctx, recordOf(d.job), d.claimant, answer.Detail); err != nil {
+	d.log.Warn("posting the event failed; it is posted again", "session", d.job.ID(), "detail", answer.Detail, "attempt", r.Attempts)
+	noted := d.note("noting a failed post", func(ctx context.Context) error {
+		_, _, err := d.records.Fail(ctx, recordOf(d.job), d.claimant, answer.Detail)
+		return err
+	})
+	if !noted {
 		return errRedis()
 	}
-	d.log.Warn("posting the event failed; it is posted again", "session", d.job.ID(), "detail", answer.Detail, "attempt", r.Attempts)
 	after := min(d.hosts.afterFailure(d.receiver, scheduled(r.AttemptsSince(), answer.Cause), answer.RetryAfter), left+time.Second)
 	return &pause{after, "the callback failed: " + answer.Detail, true}
 }
 
 func (d delivery) giveUp(ctx context.Context, why string) error {
-	did, ended, err := d.recordGivenUp(ctx, d.job, d.claimant, why)
-	if err != nil {
+	var did bool
+	var ended outcome.Record
+	noted := d.note("noting that a delivery was given up", func(ctx context.Context) (err error) {
+		did, ended, err = d.recordGivenUp(ctx, d.job, d.claimant, why)
+		return err
+	})
+	if !noted {
 		return errRedis()
 	}
 	if !did && ended.State.AsksPost() {
@@ -142,7 +151,7 @@ func (d delivery) end(ctx context.Context, r outcome.Record) error {
 			return errRedis()
 		}
 	case r.Removal == outcome.NotRemoved || r.Removal == outcome.RemovalHanded:
-		if err := d.ensureRemoval(ctx, d.job, outcome.RemovalDelay+time.Second); err != nil {
+		if err := d.tasks.ensureRemoval(ctx, d.job, outcome.RemovalDelay+time.Second); err != nil {
 			d.log.Error("enqueueing a removal failed", "session", d.job.ID(), "error", err)
 			return errRedis()
 		}

@@ -41,16 +41,16 @@ func (l taskList) ensure(ctx context.Context, queue, id string, task *asynq.Task
 	return fmt.Errorf("a task of %s comes and goes", queue)
 }
 
-func (l taskList) ensureDelivery(ctx context.Context, job tasks.Followed, timeout, after time.Duration) error {
-	task, err := tasks.NewDeliverTask(job, 2*timeout)
+func (l taskList) ensureDelivery(ctx context.Context, job tasks.Followed, after time.Duration) error {
+	task, err := tasks.NewDeliverTask(job)
 	if err != nil {
 		return err
 	}
 	return l.ensure(ctx, tasks.QueueDeliver, job.ID(), task, after)
 }
 
-func (l taskList) ensureRemoval(ctx context.Context, job tasks.Followed, timeout, after time.Duration) error {
-	task, err := tasks.NewRemoveTask(job, 2*timeout)
+func (l taskList) ensureRemoval(ctx context.Context, job tasks.Followed, after time.Duration) error {
+	task, err := tasks.NewRemoveTask(job)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (w *Worker) revive(ctx context.Context, job tasks.Followed, r outcome.Recor
 		}
 		return w.tasks.ensure(ctx, tasks.QueueFollow, job.ID(), task, 0)
 	case outcome.Handed:
-		return w.ensureDelivery(ctx, job, 0)
+		return w.tasks.ensureDelivery(ctx, job, 0)
 	}
 	return nil
 }

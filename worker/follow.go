@@ -82,9 +82,9 @@ func (w *Worker) standing(ctx context.Context, job tasks.Followed, r outcome.Rec
 	case outcome.Sealed:
 		return in(max(r.ClaimLeft(""), 0), stepPost), nil
 	case outcome.Handed:
-		return now(stepEnd), w.ensureDelivery(ctx, job, 0)
+		return now(stepEnd), w.tasks.ensureDelivery(ctx, job, 0)
 	case outcome.Redelivering:
-		if err := w.ensureDelivery(ctx, job, 0); err != nil {
+		if err := w.tasks.ensureDelivery(ctx, job, 0); err != nil {
 			return next{}, err
 		}
 	}
@@ -92,7 +92,7 @@ func (w *Worker) standing(ctx context.Context, job tasks.Followed, r outcome.Rec
 	case outcome.NotRemoved:
 		return in(r.RemovalLeft(), stepRemove), nil
 	case outcome.RemovalHanded:
-		return now(stepEnd), w.ensureRemoval(ctx, job, 0)
+		return now(stepEnd), w.tasks.ensureRemoval(ctx, job, 0)
 	}
 	return now(stepEnd), nil
 }
@@ -107,14 +107,6 @@ func takeoverSpread(r outcome.Record) time.Duration {
 		return 0
 	}
 	return rand.N(takeoverBurst) //nolint:gosec // a spread is no secret
-}
-
-func (w *Worker) ensureDelivery(ctx context.Context, job tasks.Followed, after time.Duration) error {
-	return w.tasks.ensureDelivery(ctx, job, w.opts.DeliveryTimeout, after)
-}
-
-func (w *Worker) ensureRemoval(ctx context.Context, job tasks.Followed, after time.Duration) error {
-	return w.tasks.ensureRemoval(ctx, job, w.removeTimeout(), after)
 }
 
 // logFinished writes the one line that an operator reads of a session. Its times

@@ -100,10 +100,13 @@ func (f *follower) noteDelivered(s *session) next {
 func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next {
 	var did bool
 	var record outcome.Record
-	f.note("noting that a delivery was given up", func(ctx context.Context) (err error) {
+	noted := f.note("noting that a delivery was given up", func(ctx context.Context) (err error) {
 		did, record, err = f.recordGivenUp(ctx, s.Followed, s.claimant, why)
 		return err
 	})
+	if !noted {
+		return now(stepPost)
+	}
 	if !did {
 		return f.resume(ctx, s, record)
 	}
@@ -114,7 +117,7 @@ func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next
 
 // recordGivenUp keeps with the record what it takes to deliver it after all.
 func (w *Worker) recordGivenUp(ctx context.Context, job tasks.Followed, claimant, why string) (bool, outcome.Record, error) {
-	task, err := tasks.NewDeliverTask(job, 2*w.opts.DeliveryTimeout)
+	task, err := tasks.NewDeliverTask(job)
 	if err != nil {
 		return false, outcome.Record{}, err
 	}
@@ -170,6 +173,6 @@ func (f *follower) handSealed(ctx context.Context, s *session) next {
 }
 
 func (f *follower) enqueueDelivery(job tasks.Followed, after time.Duration) next {
-	f.note("enqueueing a delivery", func(ctx context.Context) error { return f.ensureDelivery(ctx, job, after) })
+	f.note("enqueueing a delivery", func(ctx context.Context) error { return f.tasks.ensureDelivery(ctx, job, after) })
 	return now(stepEnd)
 }

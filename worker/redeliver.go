@@ -25,15 +25,13 @@ var (
 
 // Redelivery has given-up events posted once more. It is safe for concurrent use.
 type Redelivery struct {
-	records         *outcome.Store
-	tasks           taskList
-	deliveryTimeout time.Duration
+	records *outcome.Store
+	tasks   taskList
 }
 
-// NewRedelivery makes a Redelivery for workers on this Redis, whose
-// DeliveryTimeout should be given; zero is 15 s.
-func NewRedelivery(rdb redis.UniversalClient, deliveryTimeout time.Duration) *Redelivery {
-	return &Redelivery{outcome.NewStore(outcome.Config{Redis: rdb}), newTaskList(rdb), cmp.Or(deliveryTimeout, defaultDeliveryTimeout)}
+// NewRedelivery makes a Redelivery for workers on this Redis.
+func NewRedelivery(rdb redis.UniversalClient) *Redelivery {
+	return &Redelivery{outcome.NewStore(outcome.Config{Redis: rdb}), newTaskList(rdb)}
 }
 
 // GivenUp is a delivery that was given up and can be made again.
@@ -143,7 +141,7 @@ func (d *Redelivery) Redeliver(ctx context.Context, id string) error {
 		return ErrNotGivenUp
 	}
 	if asked := record.Redelivered; !asked.Equal(record.Now) {
-		return d.tasks.ensureDelivery(ctx, job, d.deliveryTimeout, 0)
+		return d.tasks.ensureDelivery(ctx, job, 0)
 	}
 	return d.ensureNew(ctx, job)
 }
@@ -157,7 +155,7 @@ const (
 // just now may be the run that gave up, about to end: it is waited for.
 func (d *Redelivery) ensureNew(ctx context.Context, job tasks.Followed) error {
 	for begun := time.Now(); ; {
-		if err := d.tasks.ensureDelivery(ctx, job, d.deliveryTimeout, 0); err != nil {
+		if err := d.tasks.ensureDelivery(ctx, job, 0); err != nil {
 			return err
 		}
 		info, err := d.tasks.inspector.GetTaskInfo(tasks.QueueDeliver, job.ID())
@@ -199,5 +197,5 @@ func (w *Worker) mendRedelivery(ctx context.Context, id string) error {
 	if err != nil {
 		return nil //nolint:nilerr // its window is over
 	}
-	return w.ensureDelivery(ctx, job, 0)
+	return w.tasks.ensureDelivery(ctx, job, 0)
 }

@@ -23,7 +23,7 @@ func (w *world) giveUp(token string, change ...func(*tasks.Session)) {
 	w.receiver.answer = nil
 }
 
-func (w *world) redelivery() *Redelivery { return NewRedelivery(w.rdb, 0) }
+func (w *world) redelivery() *Redelivery { return NewRedelivery(w.rdb) }
 
 func TestRedeliver_PostsTheSameEventOnceMore(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -122,7 +122,7 @@ func (f *follower) handRemoval(s *session, try removal, cause error) next {
 		return now(stepEnd) // another worker removed it meanwhile
 	}
 	after := retryPause(record.Removals, try.answer.RetryAfter)
-	f.note("enqueueing a removal", func(ctx context.Context) error { return f.ensureRemoval(ctx, s.Followed, after) })
+	f.note("enqueueing a removal", func(ctx context.Context) error { return f.tasks.ensureRemoval(ctx, s.Followed, after) })
 	return now(stepEnd)
 }
 
@@ -188,9 +188,17 @@ func (w *Worker) noteRemoval(ctx context.Context, t *asynq.Task, job tasks.Follo
 	if try.answer.Verdict == marksign.Removed {
 		return w.endRemoval(ctx, t, job, outcome.Removed)
 	}
-	_, record, err := w.records.FailRemoval(ctx, recordOf(job), try.failed())
-	if err != nil {
+	var did bool
+	var record outcome.Record
+	noted := w.note("noting that a removal failed", func(ctx context.Context) (err error) {
+		did, record, err = w.records.FailRemoval(ctx, recordOf(job), try.failed())
+		return err
+	})
+	switch {
+	case !noted:
 		return errRedis()
+	case !did: // somebody removed it meanwhile, or Redis lost the note that allows it
+		return w.notRemovable(ctx, t, job, record)
 	}
 	left := removeWindow - record.Now.Sub(record.RemoveBegun)
 	if record.Refusals >= removeRefusals || left < time.Second {
@@ -202,8 +210,12 @@ func (w *Worker) noteRemoval(ctx context.Context, t *asynq.Task, job tasks.Follo
 }
 
 func (w *Worker) endRemoval(ctx context.Context, t *asynq.Task, job tasks.Followed, how outcome.Removal) error {
-	_, record, err := w.records.EndRemoval(ctx, recordOf(job), how)
-	if err != nil {
+	var record outcome.Record
+	noted := w.note("noting the end of a removal", func(ctx context.Context) (err error) {
+		_, record, err = w.records.EndRemoval(ctx, recordOf(job), how)
+		return err
+	})
+	if !noted {
 		return errRedis()
 	}
 	w.metrics.removals.WithLabelValues(w.accounts.of(job.Session).name, string(how)).Inc()

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -29,11 +31,11 @@ func (w *Worker) startServers(ctx context.Context) (*servers, error) {
 	deliver := w.newServer(ctx, tasks.QueueDeliver, w.opts.DeliveryConcurrency)
 	remove := w.newServer(ctx, tasks.QueueRemove, removeConcurrency)
 	s.others = []*asynq.Server{deliver, remove}
-	for _, start := range []struct {
+	for i, start := range []struct {
 		server *asynq.Server
-		run    func(context.Context, *asynq.Task) error
+		run    handler
 	}{{s.follow, w.follow}, {deliver, w.deliver}, {remove, w.remove}} {
-		if err := start.server.Start(w.guarded(start.run)); err != nil {
+		if err := start.server.Start(w.handling(w.queues[i], start.run)); err != nil {
 			return s, fmt.Errorf("starting the task server: %w", err)
 		}
 	}
@@ -55,16 +57,58 @@ func (w *Worker) newServer(ctx context.Context, queue string, concurrency int) *
 	})
 }
 
+// handler runs a task.
+type handler func(context.Context, *asynq.Task) error
+
+// handling is what asynq calls. The run's context ends with the worker and not
+// with asynq's: asynq's timeout was stored by whoever enqueued the task, with
+// other settings perhaps, and what a receiver or MarkSign answers is noted all
+// the same.
+func (w *Worker) handling(queue *lease.Queue, run handler) asynq.HandlerFunc {
+	return func(ctx context.Context, t *asynq.Task) error {
+		w.handlers.Add(1)
+		defer w.handlers.Done()
+		err := w.guarded(run, t)
+		if ctx.Err() != nil {
+			w.outlived(queue, t.ResultWriter().TaskID(), err)
+		}
+		return err
+	}
+}
+
 // guarded keeps the text of a panic out of Redis, where asynq would store it.
-func (w *Worker) guarded(run func(context.Context, *asynq.Task) error) asynq.HandlerFunc {
-	return func(ctx context.Context, t *asynq.Task) (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				w.logPanic(t.ResultWriter().TaskID(), p)
-				err = &pause{30 * time.Second, "a defect in identwatch: see the worker's log", true}
-			}
-		}()
-		return run(ctx, t)
+func (w *Worker) guarded(run handler, t *asynq.Task) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.logPanic(t.ResultWriter().TaskID(), p)
+			err = &pause{30 * time.Second, "a defect in identwatch: see the worker's log", true}
+		}
+	}()
+	return run(w.notes, t)
+}
+
+// outlived asks for the pause of a run that asynq stopped waiting for: because of
+// a timeout that an older release stored, because asynq's lease ran out, or
+// because an operator cancelled the run. asynq retries the task at once, and does
+// not see what the run returned. Without a pause to ask for, the next run reads
+// from the record what is left to do.
+func (w *Worker) outlived(queue *lease.Queue, id string, err error) {
+	var p *pause
+	if !errors.As(err, &p) {
+		return
+	}
+	const tries = 5
+	until := time.Now().Add(p.after)
+	for range tries {
+		statuses, err := queue.Renew(w.notes, []string{id}, until)
+		if err == nil && statuses[0] != lease.Elsewhere {
+			return
+		}
+		select {
+		case <-w.notes.Done():
+			return
+		case <-time.After(endPause):
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +32,8 @@ type Worker struct {
 	hosts     *hosts
 	follower  *follower
 	running   atomic.Bool
-	orphans   atomic.Bool // tasks may be in no list
+	handlers  sync.WaitGroup // runs of tasks, also those that asynq waits for no more
+	orphans   atomic.Bool    // tasks may be in no list
 	// unknownAccounts bounds the log of tasks that wait for an account.
 	unknownAccounts rate.Sometimes
 	// notes ends with the worker: a fact that a receiver or MarkSign told is
@@ -123,6 +125,7 @@ func (w *Worker) stop(working context.Context, s *servers) {
 	s.stopFollowing()
 	w.follower.stop(working)
 	s.stop()
+	w.handlers.Wait()
 }
 
 // errStop says that the stop was cut short. Nothing is lost by it.

@@ -47,7 +47,7 @@ Exit codes: 0 all are posted again, 1 some are not, 2 wrong usage or configurati
   identwatch redeliver --since 24h --host hooks.example.com --dry-run
   identwatch redeliver --all`,
 		Args:        func(_ *cobra.Command, args []string) error { return flags.check(args) },
-		Annotations: readsEnvironment("REDIS_URL", "ACCOUNTS", "CALLBACK_URL", "DELIVERY_TIMEOUT"),
+		Annotations: readsEnvironment("REDIS_URL", "ACCOUNTS", "CALLBACK_URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runRedeliver(cmd, args, flags)
 		},
@@ -108,7 +108,7 @@ func runRedeliver(cmd *cobra.Command, args []string, flags redeliverFlags) error
 	}
 	defer func() { _ = rdb.Close() }()
 	r := &redelivering{
-		Redelivery: worker.NewRedelivery(rdb, cfg.DeliveryTimeout), flags: flags, fallback: cfg.CallbackURLs,
+		Redelivery: worker.NewRedelivery(rdb), flags: flags, fallback: cfg.CallbackURLs,
 		out: cmd.OutOrStdout(), progress: newProgress(cmd.ErrOrStderr(), cmd.InOrStdin()),
 	}
 	stop := r.progress.start(r.count)

@@ -26,7 +26,7 @@ func givenUp(t *testing.T, server *redistest.Server, account, callbackURL string
 	store := outcome.NewStore(outcome.Config{Redis: server.Client(), Keyring: keys, DeliveryWindow: time.Hour, RedeliveryWindow: time.Hour})
 	for _, token := range tokens {
 		job := tasks.Followed{Session: tasks.Session{Token: token, Method: tasks.SmartID, CallbackURL: callbackURL, Account: account}, Retention: time.Hour}
-		task, err := tasks.NewDeliverTask(job, time.Second)
+		task, err := tasks.NewDeliverTask(job)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -95,7 +95,7 @@ func New(opts Options) (*API, error) {
 		keys:            keys,
 		client:          client,
 		inspector:       worker.NewInspector(opts.Redis),
-		redelivery:      worker.NewRedelivery(opts.Redis, timeout),
+		redelivery:      worker.NewRedelivery(opts.Redis),
 		calls:           make(chan struct{}, maxCalls),
 		patience:        redisPatience,
 		deliveryTimeout: timeout,

@@ -93,10 +93,9 @@ type Enqueue struct {
 
 // Redeliver is what `identwatch redeliver` needs.
 type Redeliver struct {
-	// RedisURL and DeliveryTimeout are as in [Serve], Accounts as in [Enqueue].
-	RedisURL        Secret[string]
-	DeliveryTimeout time.Duration
-	Accounts        []string
+	// RedisURL is as in [Serve], Accounts as in [Enqueue].
+	RedisURL Secret[string]
+	Accounts []string
 	// CallbackURLs has for each of Accounts, or for "default", the webhook of
 	// sessions that name none.
 	CallbackURLs map[string]string
@@ -172,10 +171,9 @@ func LoadEnqueue(checks ...Check[Enqueue]) (Enqueue, error) {
 func LoadRedeliver(checks ...Check[Redeliver]) (Redeliver, error) {
 	in := readEnvironment()
 	cfg := Redeliver{
-		RedisURL:        secret(in, "REDIS_URL", checkRedisURL),
-		DeliveryTimeout: ranged(in, "DELIVERY_TIMEOUT", parseDuration),
-		Accounts:        in.accountNames(),
-		CallbackURLs:    make(map[string]string),
+		RedisURL:     secret(in, "REDIS_URL", checkRedisURL),
+		Accounts:     in.accountNames(),
+		CallbackURLs: make(map[string]string),
 	}
 	for _, name := range cfg.Accounts {
 		cfg.CallbackURLs[name] = parsed(in.ofAccount(name), "CALLBACK_URL", parseCallbackURL)
