@@ -35,9 +35,9 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 		return w.waitForAccount(job)
 	}
 	d := delivery{w, t, job, account, account.receiver(job.Session), w.holder + ".deliver." + newClaimant()}
-	permit, refused := w.hosts.acquire(d.receiver)
+	permit, refused, wait := w.hosts.acquire(d.receiver)
 	if refused != granted {
-		return d.postpone(ctx, refused)
+		return d.postpone(ctx, refused, wait)
 	}
 	defer permit.release()
 	return d.claim(ctx, permit)
@@ -45,7 +45,7 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 
 // postpone leaves the post for later, where there is one to make still. It uses
 // up no attempt.
-func (d delivery) postpone(ctx context.Context, why refusal) error {
+func (d delivery) postpone(ctx context.Context, why refusal, wait time.Duration) error {
 	r, err := d.records.Read(ctx, recordOf(d.job))
 	if err != nil {
 		return errRedis()
@@ -57,7 +57,10 @@ func (d delivery) postpone(ctx context.Context, why refusal) error {
 	case left < time.Second:
 		return d.giveUp(ctx, cmp.Or(r.LastError, why.String()))
 	}
-	return errRefused(min(d.hosts.pause(d.receiver, why), left+time.Second), why)
+	if why == hostBusy {
+		wait = d.hosts.busyPause(d.receiver)
+	}
+	return errRefused(min(wait, left+time.Second), why)
 }
 
 func (d delivery) claim(ctx context.Context, permit *permit) error {

@@ -75,21 +75,23 @@ type permit struct {
 // errNotPosted is what a permit came to that was not used.
 var errNotPosted = errors.New("nothing was posted")
 
-// acquire gives the right to one post to the host, or says at once why not.
-func (h *hosts) acquire(name string) (*permit, refusal) {
+// acquire gives the right to one post to the host, or says at once why not. The
+// wait is how long to stay away where the circuit is open. It is decided here, under
+// the lock that refused: a moment later the circuit may be closed.
+func (h *hosts) acquire(name string) (p *permit, why refusal, wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	known := h.known(name)
 	known.used = time.Now()
 	if known.underWay >= h.limit {
-		return nil, hostBusy
+		return nil, hostBusy, 0
 	}
 	done, err := known.circuit.Allow()
 	if err != nil {
-		return nil, circuitOpen
+		return nil, circuitOpen, known.circuitPause()
 	}
 	known.underWay++
-	return &permit{hosts: h, host: known, done: done}, granted
+	return &permit{hosts: h, host: known, done: done}, granted, 0
 }
 
 // known returns the host, and forgets idle ones where it is new and there are
@@ -172,26 +174,24 @@ func hostFailed(r webhook.Result) bool {
 }
 
 const (
-	busyPause    = 2 * time.Second
-	maxBusyPause = 2 * time.Minute
+	leastBusyPause = 2 * time.Second
+	maxBusyPause   = 2 * time.Minute
 	// maxCircuitPause is how long after its host came back a delivery goes out,
 	// at most.
 	maxCircuitPause = 10 * time.Minute
 )
 
-// pause is for how long a delivery waits that the host refused. The longer the
-// host has been failing, and the more wait for it, the longer it is, so that
-// thousands that wait for one host load neither Redis nor the host when it is back.
-func (h *hosts) pause(name string, why refusal) time.Duration {
+// busyPause is for how long a delivery waits whose host has as many posts under
+// way as are allowed. The more wait for the host, the longer it is, so that
+// thousands load neither Redis nor the host.
+func (h *hosts) busyPause(name string) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	known := h.known(name)
-	if why == circuitOpen {
-		return known.circuitPause()
-	}
-	return busyPause + upTo(min(known.crowd.grow(), maxBusyPause-busyPause))
+	return leastBusyPause + upTo(min(h.known(name).crowd.grow(), maxBusyPause-leastBusyPause))
 }
 
+// circuitPause is for how long a delivery waits while the circuit is not closed:
+// the longer, the longer the host has been failing.
 func (k *host) circuitPause() time.Duration {
 	return jitter(min(max(time.Since(k.failing)/4, circuitPause), maxCircuitPause))
 }

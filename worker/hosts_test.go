@@ -23,7 +23,7 @@ var (
 
 // try posts once to a host, if it may.
 func (h *hosts) try(name string, r webhook.Result) refusal {
-	p, refused := h.acquire(name)
+	p, refused, _ := h.acquire(name)
 	if refused == granted {
 		p.report(r)
 		p.release()
@@ -37,7 +37,7 @@ func TestHosts_BoundEachHostAlone(t *testing.T) {
 	permits := make(map[string][]*permit)
 	for _, host := range []string{"a", "b"} {
 		for range 5 {
-			if p, refused := h.acquire(host); refused == granted {
+			if p, refused, _ := h.acquire(host); refused == granted {
 				permits[host] = append(permits[host], p)
 			}
 		}
@@ -46,10 +46,10 @@ func TestHosts_BoundEachHostAlone(t *testing.T) {
 		}
 	}
 	permits["a"][0].release()
-	if _, refused := h.acquire("a"); refused != granted {
+	if _, refused, _ := h.acquire("a"); refused != granted {
 		t.Error("a slot that was given back is not free")
 	}
-	if _, refused := h.acquire("b"); refused != hostBusy {
+	if _, refused, _ := h.acquire("b"); refused != hostBusy {
 		t.Errorf("b is %v", refused)
 	}
 }
@@ -70,7 +70,7 @@ func TestHosts_OpenTheCircuitOfOneThatKeepsFailing(t *testing.T) {
 			t.Errorf("another host is refused: %v", refused)
 		}
 		time.Sleep(circuitPause + time.Millisecond)
-		probe, refused := h.acquire("a")
+		probe, refused, _ := h.acquire("a")
 		if refused != granted {
 			t.Fatalf("no post may try whether the host is back: %v", refused)
 		}
@@ -112,14 +112,14 @@ func TestHosts_PauseLongerTheLongerAHostFailsAndTheMoreWait(t *testing.T) {
 		}
 		for after, want := range map[time.Duration]time.Duration{0: circuitPause, 20 * time.Minute: 5 * time.Minute, 3 * time.Hour: maxCircuitPause} {
 			h.byName["a"].failing = time.Now().Add(-after)
-			if pause := h.pause("a", circuitOpen); pause < want || pause > want+want/10 {
+			if _, _, pause := h.acquire("a"); pause < want || pause > want+want/10 {
 				t.Errorf("after %v of failing the pause is %v, want %v", after, pause, want)
 			}
 		}
 		var longest time.Duration
 		for i := range 3000 {
-			pause := h.pause("b", hostBusy)
-			if i == 0 && pause > busyPause+crowdShare {
+			pause := h.busyPause("b")
+			if i == 0 && pause > leastBusyPause+crowdShare {
 				t.Errorf("the first pause for a busy host is %v", pause)
 			}
 			longest = max(longest, pause)
@@ -128,7 +128,7 @@ func TestHosts_PauseLongerTheLongerAHostFailsAndTheMoreWait(t *testing.T) {
 			t.Errorf("with 3,000 waiting the longest pause is %v", longest)
 		}
 		time.Sleep(3 * crowdWindow)
-		if pause := h.pause("b", hostBusy); pause > busyPause+crowdShare {
+		if pause := h.busyPause("b"); pause > leastBusyPause+crowdShare {
 			t.Errorf("after a quiet time the pause is %v", pause)
 		}
 	})
@@ -138,7 +138,7 @@ func TestHosts_ForgetIdleOnes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := testHosts(1)
-		busy, _ := h.acquire("busy")
+		busy, _, _ := h.acquire("busy")
 		for i := range 1100 {
 			h.try(fmt.Sprint("host", i), down)
 		}
@@ -149,7 +149,7 @@ func TestHosts_ForgetIdleOnes(t *testing.T) {
 		if n := len(h.byName); n > 1202 {
 			t.Errorf("%d hosts are remembered", n)
 		}
-		if _, refused := h.acquire("busy"); refused != hostBusy {
+		if _, refused, _ := h.acquire("busy"); refused != hostBusy {
 			t.Errorf("a host with a post under way was forgotten: %v", refused)
 		}
 		busy.release()
@@ -226,5 +226,68 @@ func TestCircuit_TheWindowEndsWhileItIsOpen(t *testing.T) {
 			}
 		}
 		w.await("the removals", time.Minute, func() bool { return w.seen("a0").Removes == 1 })
+	})
+}
+
+// A host comes back between the moment in which its open circuit refuses a post and
+// the one in which the event is handed over: the pause is that of the refusal.
+func TestCircuit_ARefusalAsItClosesWaitsNoLonger(t *testing.T) {
+	inWorld(t, func(w *world) {
+		f := w.start().follower
+		account := f.accounts[tasks.DefaultAccount]
+		job := tasks.Followed{Session: tasks.Session{Token: "a", Method: tasks.SmartID, Account: tasks.DefaultAccount}, Retention: time.Hour}
+		s := &session{Followed: job, account: account, id: job.ID(), receiver: account.receiver(job.Session), claimant: "test"}
+		result, err := s.deadlineResult()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.result = &result
+		for range circuitFailures {
+			f.hosts.try(s.receiver, down)
+		}
+		time.Sleep(circuitPause + time.Millisecond)
+		probe, refused, _ := f.hosts.acquire(s.receiver)
+		if refused != granted {
+			t.Fatalf("no post may try whether the host is back: %v", refused)
+		}
+		f.mu.Lock()
+		s.refused = f.permitPost(s)
+		f.mu.Unlock()
+		if s.refused != circuitOpen {
+			t.Fatalf("refused: %v", s.refused)
+		}
+		probe.report(accepted)
+		probe.release()
+		if n := f.handSealed(w.ctx, s); n.step != stepEnd {
+			t.Fatalf("the next step is %v", n.step)
+		}
+		task, err := w.tasks.GetTaskInfo(tasks.QueueDeliver, job.ID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wait := time.Until(task.NextProcessAt); wait > circuitPause+circuitPause/10+time.Second {
+			t.Errorf("the event is posted in %v", wait)
+		}
+	})
+}
+
+// So it is for a delivery that is refused then.
+func TestHosts_SayWithARefusalHowLongToWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := testHosts(4)
+		for range circuitFailures {
+			h.try("a", down)
+		}
+		if _, refused, wait := h.acquire("a"); refused != circuitOpen || wait < circuitPause || wait > circuitPause+circuitPause/10 {
+			t.Errorf("open: %v, for %v", refused, wait)
+		}
+		time.Sleep(circuitPause + time.Millisecond)
+		probe, _, _ := h.acquire("a")
+		_, refused, wait := h.acquire("a")
+		probe.report(accepted)
+		if refused != circuitOpen || wait < circuitPause || wait > circuitPause+circuitPause/10 {
+			t.Errorf("while one tries: %v, for %v", refused, wait)
+		}
 	})
 }

@@ -150,10 +150,7 @@ func (f *follower) handOver(ctx context.Context, s *session, why string, after t
 // handSealed seals the outcome for webhook:deliver, because the receiver's host
 // has no room for a first post, or none was free here.
 func (f *follower) handSealed(ctx context.Context, s *session) next {
-	after := time.Duration(0)
-	if s.refused == circuitOpen {
-		after = f.hosts.pause(s.receiver, circuitOpen)
-	}
+	after := s.refusedFor
 	if s.result == nil {
 		return f.handOver(ctx, s, s.refused.String(), after)
 	}

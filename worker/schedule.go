@@ -80,9 +80,10 @@ func (f *follower) givePost(s *session, current time.Time) {
 }
 
 func (f *follower) permitPost(s *session) (refused refusal) {
+	s.refusedFor = 0
 	if f.posting >= f.opts.DeliveryConcurrency {
 		return noSlot
 	}
-	s.permit, refused = f.hosts.acquire(s.receiver)
+	s.permit, refused, s.refusedFor = f.hosts.acquire(s.receiver)
 	return refused
 }

@@ -42,6 +42,8 @@ type session struct {
 	claimant string  // of its posts
 	permit   *permit // of the post that is under way
 	refused  refusal // why its first post was not made
+	// refusedFor is for how long the host's open circuit wants no post; else zero.
+	refusedFor time.Duration
 
 	start    time.Time // what the pace counts from
 	deadline time.Time
