@@ -32,9 +32,14 @@ type params struct {
 	Code        string  `json:"code"`
 	Country     string  `json:"country"`
 	Phone       string  `json:"phone"`
+	Message     string  `json:"message"` // shown to the person; any text
 	PEPs        bool    `json:"peps"`
 	Sanctions   bool    `json:"sanctions"`
 	Simulate    *script `json:"simulate"`
+
+	// Of Mobile-ID alone.
+	Language      string `json:"language"`       // "" is LIT
+	MessageFormat string `json:"message_format"` // "" is GSM-7
 
 	invalid bool // no JSON object, or a field of the wrong type
 }

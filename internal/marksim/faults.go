@@ -167,20 +167,24 @@ func (h hit) empty(status int) reply {
 
 // shapes are JSON, or nearly, and no proper answers. The last ones claim a
 // success, which for a removal would be taken at its word.
-var shapes = [...]string{
-	`[]`,
-	`null`,
-	`"ok"`,
-	`{}`,
-	`{"status":1}`,
-	`{"status":["ok"]}`,
-	`{"status":"on_hold"}`,
-	`{"status":"waiting"`,
-	`{"status":"error"}`,
-	`{"status":"error","message":7,"error_code":"50000"}`,
-	`{"status":"ok"}`,
-	`{"status":"ok","token":"00000000-0000-0000-0000-000000000000","code":"10101010000","name":"A","surname":"B"}`,
-	`[{"status":"ok"}]`,
+var shapes = [...]struct {
+	status int // 0 is 200
+	body   string
+}{
+	{0, `[]`},
+	{0, `null`},
+	{0, `"ok"`},
+	{0, `{}`},
+	{0, `{"status":1}`},
+	{0, `{"status":["ok"]}`},
+	{0, `{"status":"on_hold"}`},
+	{0, `{"status":"waiting"`},
+	{0, `{"status":"error"}`},
+	{0, `{"status":"error","message":7,"error_code":"50000"}`},
+	{http.StatusInternalServerError, `{"error":{"code":500,"message":"Internal Server Error"}}`}, // as Symfony has it
+	{0, `{"status":"ok"}`},
+	{0, `{"status":"ok","token":"00000000-0000-0000-0000-000000000000","code":"10101010000","name":"A","surname":"B"}`},
+	{0, `[{"status":"ok"}]`},
 }
 
 // claims is how many of the shapes claim a success.
@@ -191,5 +195,6 @@ func (h hit) misshapen(c call) reply {
 	if c.kind == RemoveCalls {
 		n -= claims
 	}
-	return reply{body: []byte(shapes[h.variant%n]), kind: Faulted, short: "wrong shape"}
+	shape := shapes[h.variant%n]
+	return reply{status: shape.status, body: []byte(shape.body), kind: Faulted, short: "wrong shape"}
 }

@@ -26,7 +26,7 @@ func TestFaults_AsTheClientSeesThem(t *testing.T) {
 		"outage":      {marksim.Faults{Outage: true}, marksign.Temporary, "connection closed", 0},
 		"token":       {marksim.Faults{RejectToken: true}, marksign.Rejected, "invalid access token", 0},
 		"5xx":         {marksim.Faults{ServerError: 1, RetryAfter: 1500 * time.Millisecond}, marksign.Temporary, "HTTP 50", 2 * time.Second},
-		"429":         {marksim.Faults{TooMany: 1, RetryAfter: time.Minute}, marksign.Temporary, "HTTP 429", time.Minute},
+		"429":         {marksim.Faults{TooMany: 1, RetryAfter: 20 * time.Second}, marksign.Temporary, "HTTP 429", 20 * time.Second},
 		"429 bare":    {marksim.Faults{TooMany: 1}, marksign.Temporary, "HTTP 429", 0},
 		"page":        {marksim.Faults{HTML: 1}, marksign.Temporary, "HTTP 200 without a JSON answer", 0},
 		"502":         {marksim.Faults{BadGateway: 1}, marksign.Temporary, "HTTP 502 without a JSON answer", 0},
@@ -78,7 +78,7 @@ func TestFaults_WrongShapesSettleNothing(t *testing.T) {
 	c := client(t, s)
 	for range 300 {
 		switch got := c.Status(t.Context(), smart("t")); got.Verdict {
-		case marksign.Pending, marksign.Temporary:
+		case marksign.Pending, marksign.Temporary, marksign.Unusable:
 			details = append(details, got.Detail)
 		default:
 			t.Errorf("got %v", got)
@@ -88,7 +88,7 @@ func TestFaults_WrongShapesSettleNothing(t *testing.T) {
 		}
 	}
 	all := strings.Join(details, "\n")
-	for _, want := range []string{"unknown status", "another token", "without a token", "without a status", "JSON answer", "usable code"} {
+	for _, want := range []string{"unknown status", "another token", "without a token", "HTTP 200 without a status", "HTTP 500 without a status", "JSON answer", "usable code"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no shape came to %q", want)
 		}

@@ -154,16 +154,23 @@ var waiting = reply{body: []byte(`{"status":"waiting"}`), kind: Polled, short: "
 
 // failure is an error body with its code.
 func failure(kind Kind, code int, d Dialect) reply {
-	body := map[string]any{"status": "error", "message": messages[code], "error_code": code}
+	body := errorAnswer{Status: "error", Message: messages[code], Code: code}
 	if d.CodeAsText {
-		body["error_code"] = strconv.Itoa(code)
+		body.Code = strconv.Itoa(code)
 	}
 	return reply{status: d.ErrorStatus, body: phpJSON(body), kind: kind, short: "error " + strconv.Itoa(code)}
 }
 
+// errorAnswer is an error body, in the order of the documentation.
+type errorAnswer struct {
+	Status  string `json:"status"`
+	Message string `json:"message"`
+	Code    any    `json:"error_code,omitempty"` // int, or string by the dialect
+}
+
 // noRemoval is an error body without a code.
 func noRemoval(kind Kind, d Dialect) reply {
-	body := phpJSON(map[string]any{"status": "error", "message": removeRefusal})
+	body := phpJSON(errorAnswer{Status: "error", Message: removeRefusal})
 	return reply{status: d.ErrorStatus, body: body, kind: kind, short: "error"}
 }
 

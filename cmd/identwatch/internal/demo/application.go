@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -41,18 +42,14 @@ const anyPhone = "+37060000000"
 func (a *application) start(ctx context.Context, p Part) (started, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	params := map[string]any{
-		"access_token": a.accessToken, "code": p.Person.Code, "country": p.Person.Country,
-		"peps": p.Checks, "sanctions": p.Checks,
-	}
+	params := map[string]any{"access_token": a.accessToken, "code": p.Person.Code, "peps": p.Checks, "sanctions": p.Checks}
 	if p.Waits {
 		params["simulate"] = map[string]any{"outcome": marksim.Waits}
 	}
 	if p.Method == tasks.MobileID {
-		params["phone"] = anyPhone
-		if p.Person.Phone != "" {
-			params["phone"] = p.Person.Phone
-		}
+		params["phone"] = cmp.Or(p.Person.Phone, anyPhone)
+	} else {
+		params["country"] = p.Person.Country
 	}
 	body, err := json.Marshal(params)
 	if err != nil {
