@@ -26,24 +26,22 @@ func (s *service) pages(stopping <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", probes(stopping, s.stands))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
-	if s.api != nil {
-		mux.Handle("/v1/", s.api)
-		mux.Handle("/docs/", s.api)
-	}
+	mux.Handle("/v1/", s.api)
+	mux.Handle("/docs/", s.api)
 	if s.monitor != nil {
 		mux.Handle(monitor.Path, s.monitor)
 	}
 	return mux
 }
 
-// newAPI makes the HTTP API, or nil where no account has a key.
+// newAPI makes the HTTP API, or what says how to turn it on if no account has a key.
 func newAPI(cfg config.Serve, accounts []account, rdb redis.UniversalClient, log *slog.Logger) (http.Handler, error) {
 	var users []api.Account
 	for _, a := range accounts {
 		users = append(users, api.Account{Name: a.Name, Keys: a.APIKeys.Reveal(), CallbackURL: a.CallbackURL, Sender: a.sender})
 	}
 	if !api.Enabled(users) {
-		return nil, nil //nolint:nilnil // it is off
+		return api.Off(), nil
 	}
 	return api.New(api.Options{Accounts: users, Redis: rdb, DeliveryTimeout: cfg.DeliveryTimeout, Log: log})
 }

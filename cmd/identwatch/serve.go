@@ -71,7 +71,7 @@ type service struct {
 	worker   *worker.Worker
 	accounts []account
 	metrics  *prometheus.Registry
-	api      http.Handler // nil where no account has a key
+	api      http.Handler // says how to turn the API on if no account has a key
 	monitor  http.Handler // of the queues; nil where there is no password for it
 	found    atomic.Bool  // Redis was found fit
 }

@@ -44,8 +44,6 @@ const (
 	// redisPatience is how long a call may wait for Redis before it is answered
 	// with 503. go-redis by itself tries for three times as long.
 	redisPatience = 4 * time.Second
-	// maxCalls is how many calls of one process may wait for Redis at once.
-	maxCalls = 256
 	// defaultDeliveryTimeout is what workers and senders default to.
 	defaultDeliveryTimeout = 15 * time.Second
 )
@@ -58,14 +56,13 @@ type API struct {
 	client          *tasks.Client
 	inspector       *worker.Inspector
 	redelivery      *worker.Redelivery
-	calls           chan struct{} // one for each call that may wait for Redis
 	patience        time.Duration
 	deliveryTimeout time.Duration
 	log             *slog.Logger
 }
 
-// Enabled reports whether any account has a key. Without one there is nothing to
-// mount.
+// Enabled reports whether any account has a key. Without one [Off] is all that
+// there is to mount.
 func Enabled(accounts []Account) bool {
 	for _, a := range accounts {
 		if len(a.Keys) > 0 {
@@ -96,7 +93,6 @@ func New(opts Options) (*API, error) {
 		client:          client,
 		inspector:       worker.NewInspector(opts.Redis),
 		redelivery:      worker.NewRedelivery(opts.Redis),
-		calls:           make(chan struct{}, maxCalls),
 		patience:        redisPatience,
 		deliveryTimeout: timeout,
 		log:             opts.Log,

@@ -2,10 +2,9 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -35,54 +34,10 @@ type Batch struct {
 
 const maxBatch = 1000
 
-// fields are the members of a JSON object, taken out one by one. What is left
-// is not known.
-type fields struct {
-	left   map[string]json.RawMessage
-	faults []FieldError
-}
-
-// readFields opens an object. For JSON of another kind there is one fault.
-func readFields(object json.RawMessage) *fields {
-	f := &fields{}
-	if err := json.Unmarshal(object, &f.left); err != nil || f.left == nil {
-		f.fault("body", "must be an object")
-	}
-	return f
-}
-
-// fault notes what is wrong with a field, the first time.
-func (f *fields) fault(field, problem string) {
-	if !f.isFaulty(field) {
-		f.faults = append(f.faults, FieldError{field, problem})
-	}
-}
-
-func (f *fields) isFaulty(field string) bool {
-	return slices.ContainsFunc(f.faults, func(e FieldError) bool { return e.Field == field })
-}
-
-// take reads a field into a value, unless the object lacks it. must says of
-// which kind it has to be.
-func (f *fields) take(name, must string, value any) {
-	raw, present := f.left[name]
-	delete(f.left, name)
-	if present && (string(raw) == "null" || json.Unmarshal(raw, value) != nil) {
-		f.fault(name, must)
-	}
-}
-
-// refuseRest notes every field that nobody took.
-func (f *fields) refuseRest() {
-	for _, name := range slices.Sorted(maps.Keys(f.left)) {
-		f.fault(name, "is not a field of this object")
-	}
-}
-
 const mustBeString = "must be a string"
 
 // readSession returns the session that a body asks for, and every fault.
-func (a *account) readSession(object json.RawMessage) (tasks.Session, []FieldError) {
+func (a *account) readSession(object json.RawMessage) (tasks.Session, faults) {
 	f := readFields(object)
 	if f.left == nil {
 		return tasks.Session{}, f.faults
@@ -97,7 +52,7 @@ func (a *account) readSession(object json.RawMessage) (tasks.Session, []FieldErr
 	f.take("started_at", "must be a time after RFC 3339, such as 2026-11-21T20:50:41Z", &s.StartedAt)
 	if invalid, found := errors.AsType[*tasks.ValidationError](s.Validate()); found {
 		for _, e := range invalid.Fields {
-			f.fault(e.Field, e.Problem)
+			f.note(e.Field, e.Problem)
 		}
 	}
 	a.checkCallback(f, s.CallbackURL)
@@ -106,7 +61,7 @@ func (a *account) readSession(object json.RawMessage) (tasks.Session, []FieldErr
 }
 
 // readTestEvent returns where a test event is to go, and every fault.
-func (a *account) readTestEvent(body json.RawMessage) (callbackURL string, faults []FieldError) {
+func (a *account) readTestEvent(body json.RawMessage) (callbackURL string, found faults) {
 	if len(body) == 0 {
 		body = json.RawMessage("{}")
 	}
@@ -132,32 +87,54 @@ func (a *account) callback(asked string) string {
 func (a *account) checkCallback(f *fields, asked string) {
 	target := a.callback(asked)
 	if target == "" {
-		f.fault("callback_url", "is required, for the account has none")
+		f.note("callback_url", "is required, for the account has none")
 		return
 	}
 	if err := a.sender.CheckURL(target); err != nil {
-		f.fault("callback_url", strings.TrimPrefix(err.Error(), "webhook: callback URL "))
+		f.note("callback_url", strings.TrimPrefix(err.Error(), "webhook: callback URL "))
 	}
 }
 
 // readBatch returns the bodies of a batch's sessions, or every fault of the
 // batch itself.
-func readBatch(body json.RawMessage) ([]json.RawMessage, []FieldError) {
+func readBatch(ctx context.Context, body json.RawMessage) ([]json.RawMessage, faults, error) {
 	f := readFields(body)
 	if f.left == nil {
-		return nil, f.faults
+		return nil, f.faults, nil
 	}
+	raw, present := f.left["sessions"]
+	delete(f.left, "sessions")
 	var sessions []json.RawMessage
-	list := bytes.TrimSpace(f.left["sessions"])
-	f.take("sessions", "must be a list of sessions", &sessions)
-	switch {
-	case len(list) == 0:
-		f.fault("sessions", "is required")
-	case len(sessions) == 0:
-		f.fault("sessions", "is empty")
-	case len(sessions) > maxBatch:
-		f.fault("sessions", "has more than 1000 sessions")
+	if !present {
+		f.note("sessions", "is required")
+	} else if err := f.readList(ctx, raw, &sessions); err != nil {
+		return nil, faults{}, err
 	}
 	f.refuseRest()
-	return sessions, f.faults
+	return sessions, f.faults, nil
+}
+
+// readList takes the list of a batch apart, and no more of it than a batch may
+// have. Its error is that of ctx, which ended first.
+func (f *fields) readList(ctx context.Context, list json.RawMessage, sessions *[]json.RawMessage) error {
+	dec := json.NewDecoder(bytes.NewReader(list))
+	if first, _ := dec.Token(); first != json.Delim('[') {
+		f.note("sessions", "must be a list of sessions")
+		return nil
+	}
+	for dec.More() {
+		if len(*sessions) == maxBatch {
+			f.note("sessions", "has more than 1000 sessions")
+			return nil
+		}
+		var session json.RawMessage
+		if err := errors.Join(ctx.Err(), dec.Decode(&session)); err != nil {
+			return err
+		}
+		*sessions = append(*sessions, session)
+	}
+	if len(*sessions) == 0 {
+		f.note("sessions", "is empty")
+	}
+	return nil
 }

@@ -49,6 +49,7 @@ type desk struct {
 	api    *API
 	secret webhook.Secret
 	keys   map[string]string // of the accounts
+	others map[string]string // another key of each account
 	log    *bytes.Buffer     // read it when no call is under way
 
 	mu       sync.Mutex
@@ -67,11 +68,12 @@ func newDesk(t *testing.T) *desk {
 func newDeskOn(t rapid.TB, rdb redis.UniversalClient) *desk {
 	d := &desk{
 		t: t, rdb: rdb, secret: webhook.NewSecret(), log: new(bytes.Buffer),
-		keys: map[string]string{"shop": NewKey(), "crm": NewKey(), "bare": NewKey()},
+		keys:   map[string]string{"shop": NewKey(), "crm": NewKey(), "bare": NewKey()},
+		others: map[string]string{"shop": NewKey(), "crm": NewKey(), "bare": NewKey()},
 	}
 	var accounts []Account
 	for name, key := range d.keys {
-		a := Account{Name: name, Keys: [][32]byte{HashKey(NewKey()), HashKey(key)}, CallbackURL: callback, Sender: d.sender()}
+		a := Account{Name: name, Keys: [][32]byte{HashKey(d.others[name]), HashKey(key)}, CallbackURL: callback, Sender: d.sender()}
 		if name == "bare" {
 			a.CallbackURL = ""
 		}
@@ -360,7 +362,7 @@ func (d *desk) seal(account, token string) {
 	}
 	store := outcome.NewStore(outcome.Config{Redis: d.rdb, Keyring: keyring, SessionTimeout: time.Minute, DeliveryWindow: time.Minute})
 	session := outcome.Session{ID: account + ":" + token, Retention: time.Hour}
-	result := outcome.Result{Type: string(webhook.Refused), Reason: "refused", Time: time.Now(), Body: []byte("{}")}
+	result := outcome.Result{Type: string(webhook.Refused), Reason: "refused", Time: time.Now(), Body: []byte("{}"), Instructions: new(outcome.Instructions)}
 	if did, _, err := store.Seal(context.Background(), session, result, "a worker", time.Minute); err != nil || !did {
 		d.t.Fatal(did, err)
 	}

@@ -95,7 +95,8 @@ func describe(schemas huma.Registry, op operation) (*huma.Operation, error) {
 		}}
 	}
 	codes := slices.Concat(o.Errors, []int{
-		http.StatusUnauthorized, http.StatusNotAcceptable, http.StatusInternalServerError, http.StatusServiceUnavailable,
+		http.StatusUnauthorized, http.StatusNotAcceptable, http.StatusTooManyRequests,
+		http.StatusInternalServerError, http.StatusServiceUnavailable,
 	})
 	if look.request != nil {
 		o.RequestBody = &huma.RequestBody{Required: !op.optional, Content: map[string]*huma.MediaType{

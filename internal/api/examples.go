@@ -81,9 +81,9 @@ var commonProblems = map[int]*Problem{
 	http.StatusRequestEntityTooLarge: tooLarge(maxBody),
 	http.StatusInternalServerError:   errInternal,
 	http.StatusServiceUnavailable:    errUnavailable,
-	http.StatusTooManyRequests:       errBusy,
+	http.StatusTooManyRequests:       errNoSlot,
 	http.StatusGone:                  refused(worker.ErrDataErased),
-	http.StatusUnprocessableEntity:   invalid([]FieldError{{"callback_url", "must not hold a fragment"}}),
+	http.StatusUnprocessableEntity:   invalid(faults{list: []FieldError{{"callback_url", "must not hold a fragment"}}}),
 }
 
 // exampleProblem is what an operation answers with a status.
@@ -91,6 +91,8 @@ func exampleProblem(operationID string, status int) *Problem {
 	switch {
 	case status == http.StatusRequestEntityTooLarge && operationID == "createSessions":
 		return tooLarge(maxBatchBody)
+	case status == http.StatusTooManyRequests && operationID == "sendTestEvent":
+		return errBusy
 	case status != http.StatusConflict:
 		return commonProblems[status]
 	case operationID == "createSession":

@@ -39,9 +39,11 @@ type account struct {
 // keyring finds the account of a key.
 type keyring []holder
 
+// holder is who holds a key: an application of an account.
 type holder struct {
 	hash    [32]byte
 	account *account
+	slots   *slots
 }
 
 func newKeyring(accounts []Account) (keyring, error) {
@@ -64,15 +66,15 @@ func newKeyring(accounts []Account) (keyring, error) {
 				return nil, fmt.Errorf("api: the accounts %s and %s have the same API key: a key belongs to one", other, a.Name)
 			}
 			owner[hash] = a.Name
-			keys = append(keys, holder{hash, held})
+			keys = append(keys, holder{hash, held, newSlots()})
 		}
 	}
 	return keys, nil
 }
 
-// find returns the account of a key, or nil. It compares with every key in
+// find returns the holder of a key, or nil. It compares with every key in
 // constant time, and goes on after a match.
-func (k keyring) find(key string) *account {
+func (k keyring) find(key string) *holder {
 	hash := HashKey(key)
 	found := -1
 	for i, held := range k {
@@ -81,11 +83,11 @@ func (k keyring) find(key string) *account {
 	if found < 0 {
 		return nil
 	}
-	return k[found].account
+	return &k[found]
 }
 
-// authenticate returns the account of a request.
-func (k keyring) authenticate(r *http.Request) (*account, *Problem) {
+// authenticate returns who holds the key of a request.
+func (k keyring) authenticate(r *http.Request) (*holder, *Problem) {
 	sent := r.Header.Values("Authorization")
 	if len(sent) == 0 {
 		return nil, errNoKey

@@ -36,7 +36,6 @@ func (a *API) operations() []operation {
 					"person is invented, and it is not repeated. A receiver acknowledges it, as it does every type that it does not know. A receiver " +
 					"that does not answer is no error: see `delivered`.",
 				MaxBodyBytes: maxBody,
-				Errors:       []int{http.StatusTooManyRequests},
 			},
 			optional: true,
 			post:     true,

@@ -12,9 +12,10 @@ import (
 type Problem struct { //nolint:errname // RFC 9457 calls it a problem, and so does the document
 	Title   string         `json:"title" doc:"The HTTP status in words." example:"Unprocessable Content"`
 	Status  int            `json:"status" doc:"The HTTP status." minimum:"400" maximum:"599" example:"422"`
-	Code    string         `json:"code" doc:"A stable word to branch on." enum:"malformed,unauthorized,not_found,method_not_allowed,not_acceptable,duplicate,outcome_first,not_given_up,cancelled,erased,too_large,unsupported_media_type,invalid,busy,internal,unavailable" example:"invalid"`
+	Code    string         `json:"code" doc:"A stable word to branch on." enum:"malformed,unauthorized,not_found,method_not_allowed,not_acceptable,duplicate,outcome_first,not_given_up,cancelled,erased,too_large,unsupported_media_type,invalid,busy,internal,no_api_keys,unavailable" example:"invalid"`
 	Detail  string         `json:"detail" doc:"What is wrong and what to do, for people." example:"1 field is invalid."`
-	Errors  []FieldError   `json:"errors,omitempty" nullable:"false" doc:"Every invalid field, each once."`
+	Errors  []FieldError   `json:"errors,omitempty" nullable:"false" doc:"The invalid fields, each once: the first 20 of them."`
+	More    int            `json:"more_errors,omitempty" minimum:"1" doc:"How many more fields are invalid than errors lists." example:"3"`
 	Session *SessionStatus `json:"session,omitempty" doc:"Where the session stands, where another outcome was first."`
 
 	header map[string]string
@@ -43,6 +44,7 @@ var (
 	errNoBody      = newProblem(http.StatusBadRequest, "malformed", "The body is missing: send a JSON object.")
 	errCut         = newProblem(http.StatusBadRequest, "malformed", "The body could not be read to its end.")
 	errMalformed   = newProblem(http.StatusBadRequest, "malformed", "The body is not JSON in UTF-8.")
+	errDeep        = newProblem(http.StatusBadRequest, "malformed", "The body is nested more than 16 levels deep.")
 	errUnavailable = newProblem(http.StatusServiceUnavailable, "unavailable",
 		"Redis does not answer. Repeat the request later: repeating is safe, also where this one did take effect.").
 		with("Retry-After", "2")
@@ -54,6 +56,13 @@ var (
 	errBusy = newProblem(http.StatusTooManyRequests, "busy",
 		"Other test events of this account are under way. Repeat the request when they have ended.").
 		with("Retry-After", "2")
+	errNoSlot = newProblem(http.StatusTooManyRequests, "busy",
+		"Too many requests with this API key are under way, or too many large bodies: "+
+			"64 requests, or four batches of the largest size, go at once. Repeat the request when others have ended.").
+		with("Retry-After", "1")
+	errOff = newProblem(http.StatusNotImplemented, "no_api_keys",
+		"No account of this service has an API key, so that its HTTP API is off. Make a key with `identwatch secret api`, "+
+			"set API_KEYS for the service (with ACCOUNTS, SHOP_API_KEYS for the account shop), and restart it.")
 	errInternal = newProblem(http.StatusInternalServerError, "internal", "A defect in identwatch. Repeating the request is safe.")
 )
 
@@ -75,13 +84,16 @@ func tooLarge(limit int64) *Problem {
 	return newProblem(http.StatusRequestEntityTooLarge, "too_large", "The body is larger than "+strconv.FormatInt(limit>>10, 10)+" KiB.")
 }
 
-func invalid(faults []FieldError) *Problem {
-	detail := strconv.Itoa(len(faults)) + " fields are invalid."
-	if len(faults) == 1 {
-		detail = "1 field is invalid."
+func invalid(found faults) *Problem {
+	detail := "1 field is invalid."
+	if all := len(found.list) + found.more; all > 1 {
+		detail = strconv.Itoa(all) + " fields are invalid."
+	}
+	if found.more > 0 {
+		detail += " The first " + strconv.Itoa(len(found.list)) + " are listed."
 	}
 	p := newProblem(http.StatusUnprocessableEntity, "invalid", detail)
-	p.Errors = faults
+	p.Errors, p.More = found.list, found.more
 	return p
 }
 

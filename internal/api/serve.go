@@ -37,6 +37,7 @@ type call struct {
 	account *account
 	token   string // of the path
 	body    []byte // JSON, or empty
+	release func() // gives its slot back
 }
 
 // answer is what a call came to where it succeeded.
@@ -107,8 +108,9 @@ func extend(w http.ResponseWriter, by time.Duration) {
 	_ = control.SetWriteDeadline(end)
 }
 
-// admit judges everything that can be told without Redis.
-func (a *API) admit(op operation, w http.ResponseWriter, r *http.Request) (call, *Problem) {
+// admit judges everything that can be told without Redis. Who is let in has a
+// slot, and had it before a byte of the body was read.
+func (a *API) admit(op operation, w http.ResponseWriter, r *http.Request) (c call, problem *Problem) {
 	held, problem := a.keys.authenticate(r)
 	if problem != nil {
 		return call{}, problem
@@ -116,11 +118,20 @@ func (a *API) admit(op operation, w http.ResponseWriter, r *http.Request) (call,
 	if !acceptsJSON(r.Header.Values("Accept")) {
 		return call{}, errNotAcceptable
 	}
-	c := call{account: held, token: r.PathValue("token")}
-	if op.MaxBodyBytes == 0 {
-		return c, nil
+	c = call{account: held.account, token: r.PathValue("token"), release: held.slots.take(bodySize(op, r))}
+	if c.release == nil {
+		return call{}, errNoSlot
 	}
-	c.body, problem = readBody(op, w, r)
+	admitted := false
+	defer func() {
+		if !admitted {
+			c.release()
+		}
+	}()
+	if op.MaxBodyBytes > 0 {
+		c.body, problem = readBody(op, w, r)
+	}
+	admitted = problem == nil
 	return c, problem
 }
 
@@ -168,6 +179,8 @@ func readBody(op operation, w http.ResponseWriter, r *http.Request) ([]byte, *Pr
 		return nil, errNoBody
 	case !utf8.Valid(body) || !json.Valid(body):
 		return nil, errMalformed
+	case isDeep(body):
+		return nil, errDeep
 	}
 	return body, nil
 }
@@ -185,17 +198,12 @@ type ended struct {
 }
 
 // run answers a call within its time, whatever go-redis does: not all of it ends
-// with a context. What is left behind ends by go-redis's own limits, and is
-// bounded.
+// with a context. What is left behind ends by go-redis's own limits, and keeps
+// its slot until then.
 func (a *API) run(ctx context.Context, op operation, c call) (answer, error) {
 	result := make(chan ended, 1)
-	select {
-	case a.calls <- struct{}{}:
-	case <-ctx.Done():
-		return answer{}, errUnavailable
-	}
 	go func() {
-		defer func() { <-a.calls }()
+		defer c.release()
 		result <- a.guard(ctx, op, c)
 	}()
 	select {

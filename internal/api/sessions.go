@@ -15,9 +15,9 @@ import (
 
 // create enqueues one session.
 func (a *API) create(ctx context.Context, c call) (answer, error) {
-	session, faults := c.account.readSession(c.body)
-	if faults != nil {
-		return answer{}, invalid(faults)
+	session, found := c.account.readSession(c.body)
+	if found.any() {
+		return answer{}, invalid(found)
 	}
 	err := a.client.Enqueue(ctx, session)
 	if errors.Is(err, tasks.ErrDuplicate) {
@@ -119,20 +119,28 @@ type BatchAnswer struct {
 type BatchResult struct {
 	Token  string       `json:"token,omitempty" example:"1c5cd62c-bbf7-779e-3fb4-bad3433ad83f" doc:"The session's token, unless the session is invalid."`
 	Result string       `json:"result" enum:"enqueued,duplicate,invalid" example:"enqueued" doc:"duplicate: it is in already, and nothing was changed."`
-	Errors []FieldError `json:"errors,omitempty" nullable:"false" doc:"Every invalid field, each once."`
+	Errors []FieldError `json:"errors,omitempty" nullable:"false" doc:"The invalid fields, each once: the first 20 of them."`
+	More   int          `json:"more_errors,omitempty" minimum:"1" example:"3" doc:"How many more fields are invalid than errors lists."`
 }
 
 // createMany enqueues the sessions of a batch. A trouble with Redis is the
 // answer to the whole.
 func (a *API) createMany(ctx context.Context, c call) (answer, error) {
-	bodies, faults := readBatch(c.body)
-	if faults != nil {
-		return answer{}, invalid(faults)
-	}
-	results, err := a.enqueueAll(ctx, c.account, bodies)
+	bodies, found, err := readBatch(ctx, c.body)
 	if err != nil {
 		return answer{}, err
 	}
+	if found.any() {
+		return answer{}, invalid(found)
+	}
+	batch, err := c.account.judge(ctx, bodies)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := a.enqueueAll(ctx, batch); err != nil {
+		return answer{}, err
+	}
+	results := batch.results
 	body := BatchAnswer{Results: results}
 	for _, r := range results {
 		switch r.Result {
@@ -147,34 +155,56 @@ func (a *API) createMany(ctx context.Context, c call) (answer, error) {
 	return answer{status: http.StatusOK, body: body}, nil
 }
 
+// batch is what is known of the sessions of a request.
+type batch struct {
+	results  []BatchResult
+	sessions []placed // to enqueue
+}
+
+// placed is a session with its place in a batch.
+type placed struct {
+	tasks.Session
+	at int
+}
+
+// judge reads the sessions of a batch. Of two with one token the later is the
+// duplicate. Its error is that of ctx.
+func (a *account) judge(ctx context.Context, bodies []json.RawMessage) (batch, error) {
+	b := batch{results: make([]BatchResult, len(bodies))}
+	seen := map[string]bool{}
+	for i, body := range bodies {
+		if err := ctx.Err(); err != nil {
+			return batch{}, err
+		}
+		session, found := a.readSession(body)
+		switch {
+		case found.any():
+			b.results[i] = BatchResult{Result: refusedIt, Errors: found.list, More: found.more}
+		case seen[session.Token]:
+			b.results[i] = BatchResult{Token: session.Token, Result: duplicate}
+		default:
+			seen[session.Token] = true
+			b.sessions = append(b.sessions, placed{session, i})
+		}
+	}
+	return b, nil
+}
+
 // batchWidth is how many sessions of a batch are on their way to Redis at once.
 const batchWidth = 16
 
-// enqueueAll enqueues each session at most once: of two with one token the
-// later is the duplicate.
-func (a *API) enqueueAll(ctx context.Context, held *account, bodies []json.RawMessage) ([]BatchResult, error) {
-	results := make([]BatchResult, len(bodies))
-	seen := map[string]bool{}
+// enqueueAll enqueues what is to be enqueued of a batch.
+func (a *API) enqueueAll(ctx context.Context, b batch) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(batchWidth)
-	for i, body := range bodies {
-		session, faults := held.readSession(body)
-		switch {
-		case faults != nil:
-			results[i] = BatchResult{Result: refusedIt, Errors: faults}
-			continue
-		case seen[session.Token]:
-			results[i] = BatchResult{Token: session.Token, Result: duplicate}
-			continue
-		}
-		seen[session.Token] = true
+	for _, session := range b.sessions {
 		group.Go(func() error {
-			result, err := a.enqueueOne(ctx, session)
-			results[i] = result
+			result, err := a.enqueueOne(ctx, session.Session)
+			b.results[session.at] = result
 			return err
 		})
 	}
-	return results, group.Wait()
+	return group.Wait()
 }
 
 func (a *API) enqueueOne(ctx context.Context, session tasks.Session) (BatchResult, error) {

@@ -25,9 +25,9 @@ type TestEventAnswer struct {
 
 // sendTestEvent posts one signed event to a receiver, once.
 func (a *API) sendTestEvent(ctx context.Context, c call) (answer, error) {
-	callbackURL, faults := c.account.readTestEvent(c.body)
-	if faults != nil {
-		return answer{}, invalid(faults)
+	callbackURL, found := c.account.readTestEvent(c.body)
+	if found.any() {
+		return answer{}, invalid(found)
 	}
 	select {
 	case c.account.tests <- struct{}{}:

@@ -155,7 +155,7 @@ func giveUp(t *testing.T, rdb *redis.Client, token string) {
 		t.Fatal(err)
 	}
 	ctx, session := context.Background(), outcome.Session{ID: "default:" + token, Retention: time.Hour}
-	result := outcome.Result{Type: string(webhook.Refused), Reason: "refused", Time: time.Now(), Body: []byte("{}")}
+	result := outcome.Result{Type: string(webhook.Refused), Reason: "refused", Time: time.Now(), Body: []byte("{}"), Instructions: new(outcome.Instructions)}
 	sealed, _, err := store.Seal(ctx, session, result, "a worker", time.Minute)
 	gaveUp, _, endErr := store.GiveUp(ctx, session, "a worker", "HTTP 410", task.Payload())
 	if !sealed || !gaveUp || err != nil || endErr != nil {
