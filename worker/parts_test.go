@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +142,20 @@ func TestCheckRedis_SaysWhatIsUnsafe(t *testing.T) {
 	unsafe, err = CheckRedis(t.Context(), redistest.Start(t, "--appendonly", "yes").Client())
 	if err != nil || len(unsafe) != 0 {
 		t.Errorf("unsafe %q, error %v", unsafe, err)
+	}
+	server := redistest.Start(t, "--appendonly", "yes")
+	opts, err := redis.ParseURL("rediss://redis.example/0?skip_verify=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) { // instead of TLS, which this Redis does not speak
+		return new(net.Dialer).DialContext(ctx, network, server.Addr)
+	}
+	unverified := redis.NewClient(opts)
+	defer unverified.Close()
+	unsafe, err = CheckRedis(t.Context(), unverified)
+	if err != nil || len(unsafe) != 1 || !strings.Contains(unsafe[0], "skip_verify") {
+		t.Errorf("a Redis whose certificate is not verified: %v, error %v", unsafe, err)
 	}
 	if _, err := CheckRedis(t.Context(), redistest.Start(t, "--cluster-enabled", "yes").Client()); err == nil || !strings.Contains(err.Error(), "cluster") {
 		t.Errorf("a cluster: %v", err)

@@ -27,7 +27,19 @@ func CheckRedis(ctx context.Context, rdb redis.UniversalClient) (unsafe []string
 	if info["cluster_enabled"] == "1" {
 		return nil, errors.New("this Redis runs in cluster mode, which identwatch does not support; use one primary, with Sentinel for failover")
 	}
-	return unsafeSettings(info), nil
+	return append(unsafeSettings(info), unsafeConnection(rdb)...), nil
+}
+
+// unsafeConnection looks at how the client reaches Redis.
+func unsafeConnection(rdb redis.UniversalClient) []string {
+	client, ok := rdb.(interface{ Options() *redis.Options })
+	if !ok {
+		return nil
+	}
+	if tls := client.Options().TLSConfig; tls != nil && tls.InsecureSkipVerify {
+		return []string{"REDIS_URL has skip_verify, so anybody on the way can pass for Redis; take it out, and have this machine trust Redis's certificate"}
+	}
+	return nil
 }
 
 func unsafeSettings(info map[string]string) []string {

@@ -18,7 +18,8 @@ type Account struct {
 	Name string
 
 	// MarkSignURL is an absolute http or https URL without user, query,
-	// fragment and trailing slash.
+	// fragment and trailing slash. It is http only if the host is this machine,
+	// or Serve.MarkSignAllowHTTP is set.
 	MarkSignURL string
 	// MarkSignAccessToken is not empty, and has neither white space nor control
 	// characters. See [Account.ReadAccessToken].
@@ -97,6 +98,9 @@ func (in *input) readAccount(cfg *Serve, name string, checks []AccountCheck) Acc
 func (in *input) checkAccount(cfg *Serve, a Account) {
 	if s := in.variables["WEBHOOK_SECRETS"]; !in.given("WEBHOOK_SECRETS") && !in.given("WEBHOOK_SIGNING_KEY") {
 		in.fault("WEBHOOK_SECRETS", "is required "+s.Required+": "+s.Help)
+	}
+	if strings.HasPrefix(a.MarkSignURL, "http:") && !isThisMachine(a.MarkSignURL) && !cfg.MarkSignAllowHTTP && !in.faulty("MARKSIGN_ALLOW_HTTP") {
+		in.fault("MARKSIGN_URL", "is plain http, which would send the access token and identities in the clear: write an https URL, or set MARKSIGN_ALLOW_HTTP=true")
 	}
 	if strings.HasPrefix(a.CallbackURL, "http:") && !cfg.CallbackAllowHTTP && !in.faulty("CALLBACK_ALLOW_HTTP") {
 		in.fault("CALLBACK_URL", "is plain http: write an https URL, or set CALLBACK_ALLOW_HTTP=true")

@@ -29,7 +29,7 @@ func checkRedisURL(text string) (string, error) {
 }
 
 // parseBaseURL takes what paths can be appended to, and returns it without a
-// slash at the end.
+// slash at the end, the scheme in small letters.
 func parseBaseURL(text string) (string, error) {
 	u, err := parseHTTPURL(text)
 	if err != nil {
@@ -38,7 +38,23 @@ func parseBaseURL(text string) (string, error) {
 	if strings.Contains(text, "?") || u.User != nil {
 		return "", errors.New("more than a base URL: write scheme, host and path alone, without user and query")
 	}
-	return strings.TrimRight(text, "/"), nil
+	_, rest, _ := strings.Cut(text, ":")
+	return strings.TrimRight(u.Scheme+":"+rest, "/"), nil
+}
+
+// isThisMachine reports whether a URL names the machine that it is used on, so
+// that what is sent there crosses no network. No name is looked up.
+func isThisMachine(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil {
+		return false
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
 }
 
 // parseCallbackURL takes where events are posted to. A query is part of it.

@@ -26,6 +26,9 @@ type Serve struct {
 	// Without ACCOUNTS there is one, named "default".
 	Accounts []Account
 
+	// MarkSignAllowHTTP allows a MarkSignURL with http that is not this machine's.
+	MarkSignAllowHTTP bool
+
 	// CallbackAllowHTTP allows callbacks over plain http.
 	CallbackAllowHTTP bool
 	// CallbackAllowNetworks opens networks that are not public; none are open by
@@ -132,6 +135,7 @@ func LoadServe(checks Checks) (Serve, error) {
 	pace := parsed(in, "POLL_PACE", shown(parsePace))
 	cfg := Serve{
 		RedisURL:              secret(in, "REDIS_URL", checkRedisURL),
+		MarkSignAllowHTTP:     parsed(in, "MARKSIGN_ALLOW_HTTP", shown(parseBool)),
 		CallbackAllowHTTP:     parsed(in, "CALLBACK_ALLOW_HTTP", shown(parseBool)),
 		CallbackAllowNetworks: parsed(in, "CALLBACK_ALLOW_NETWORKS", shown(parseNetworks)),
 		OutcomeKeys:           secret(in, "OUTCOME_KEYS", parseOutcomeKeys),

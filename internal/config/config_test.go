@@ -153,8 +153,8 @@ func TestLoadServe_MissingSaysHowToMakeOne(t *testing.T) {
 // field of another.
 func TestLoadServe_EachVariableSetsItsField(t *testing.T) {
 	good := map[string]string{
-		"REDIS_URL": "rediss://other:6380/1", "MARKSIGN_URL": "http://simulator:8090/base/",
-		"MARKSIGN_ACCESS_TOKEN": "token-2", "MARKSIGN_LOCALE": "EN", "CALLBACK_URL": "https://example.com/hook?a=b",
+		"REDIS_URL": "rediss://other:6380/1", "MARKSIGN_URL": "http://localhost:8090/base/",
+		"MARKSIGN_ACCESS_TOKEN": "token-2", "MARKSIGN_LOCALE": "EN", "MARKSIGN_ALLOW_HTTP": "true", "CALLBACK_URL": "https://example.com/hook?a=b",
 		"CALLBACK_ALLOW_HTTP": "true", "CALLBACK_ALLOW_NETWORKS": "10.0.0.0/8, 192.0.2.7,fd00::/8",
 		"WEBHOOK_SECRETS": encoded(24, 3) + ",whsec_" + encoded(64, 4), "WEBHOOK_SIGNING_KEY": "whsk_" + encoded(64, 5),
 		"OUTCOME_KEYS": strings.TrimRight(encoded(32, 6), "=") + "," + encoded(32, 7), "LISTEN": "127.0.0.1:9000",
@@ -201,7 +201,7 @@ func mustDiffer(t *testing.T, a, b any, changed map[string]bool) {
 
 func TestLoadServe_Values(t *testing.T) {
 	setRequired(t)
-	t.Setenv("MARKSIGN_URL", "http://simulator:8090/base/")
+	t.Setenv("MARKSIGN_URL", "http://localhost:8090/base/")
 	t.Setenv("CALLBACK_ALLOW_NETWORKS", "10.0.0.0/8, 192.0.2.7,2001:db8::1,")
 	t.Setenv("POLL_PACE", " 500ms, 1m:10s ")
 	t.Setenv("SESSION_TIMEOUT", "1d")
@@ -209,7 +209,7 @@ func TestLoadServe_Values(t *testing.T) {
 	t.Setenv("OUTCOME_KEYS", strings.TrimRight(encoded(32, 6), "=")+"\n"+encoded(32, 7)+"\n")
 	cfg := mustLoadServe(t)
 	for _, check := range []struct{ got, want any }{
-		{cfg.Accounts[0].MarkSignURL, "http://simulator:8090/base"},
+		{cfg.Accounts[0].MarkSignURL, "http://localhost:8090/base"},
 		{cfg.CallbackAllowNetworks, []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::1/128"),
 		}},
@@ -252,6 +252,29 @@ func TestLoadServe_FaultsOfVariablesTogether(t *testing.T) {
 		"no word on a wrong delivery timeout's shutdown": {
 			map[string]string{"DELIVERY_TIMEOUT": "1h"},
 			`DELIVERY_TIMEOUT: is "1h", out of range: write 1s to 2m`,
+		},
+		"plain http to MarkSign": {
+			map[string]string{"MARKSIGN_URL": "http://api.marksign.eu"},
+			"MARKSIGN_URL: is plain http, which would send the access token and identities in the clear: write an https URL, or set MARKSIGN_ALLOW_HTTP=true",
+		},
+		"plain http to MarkSign in capitals": {
+			map[string]string{"MARKSIGN_URL": "HTTP://10.0.0.7:8090/base"},
+			"MARKSIGN_URL: is plain http, which would send the access token and identities in the clear: write an https URL, or set MARKSIGN_ALLOW_HTTP=true",
+		},
+		"plain http to a name like this machine's": {
+			map[string]string{"MARKSIGN_URL": "http://localhost.example"},
+			"MARKSIGN_URL: is plain http, which would send the access token and identities in the clear: write an https URL, or set MARKSIGN_ALLOW_HTTP=true",
+		},
+		"plain http to MarkSign, allowed": {
+			map[string]string{"MARKSIGN_URL": "http://simulator:8090", "MARKSIGN_ALLOW_HTTP": "true"}, "",
+		},
+		"plain http to this machine":            {map[string]string{"MARKSIGN_URL": "http://127.0.0.1:8090"}, ""},
+		"plain http to this machine over IPv6":  {map[string]string{"MARKSIGN_URL": "http://[::1]:8090"}, ""},
+		"plain http to this machine by name":    {map[string]string{"MARKSIGN_URL": "http://LOCALHOST:8090"}, ""},
+		"plain http to this machine's subnames": {map[string]string{"MARKSIGN_URL": "http://marksign.localhost:8090"}, ""},
+		"no word on plain http to MarkSign if leave is misspelt": {
+			map[string]string{"MARKSIGN_URL": "http://simulator:8090", "MARKSIGN_ALLOW_HTTP": "yes"},
+			`MARKSIGN_ALLOW_HTTP: is "yes", neither true nor false: write one of the two`,
 		},
 		"plain http callback": {
 			map[string]string{"CALLBACK_URL": "http://receiver:8091/"},

@@ -59,6 +59,7 @@ var badValues = map[string][]struct{ value, want string }{
 		{"https://example.com/#f", "fragment"},
 		{"https://example.com:99999/", "not an absolute URL|wrong port"},
 	},
+	"MARKSIGN_ALLOW_HTTP": {{"yes", "neither true nor false"}, {"2", "neither true nor false"}},
 	"CALLBACK_ALLOW_HTTP": {{"yes", "neither true nor false"}, {"2", "neither true nor false"}},
 	"CALLBACK_ALLOW_NETWORKS": {
 		{"10.0.0.0/33", "wrong at item 1: not a network"},

@@ -18,9 +18,10 @@ type environment struct {
 
 	Accounts string `envconfig:"ACCOUNTS" desc:"names of the MarkSign accounts, comma separated, such as 'shop,crm': then what is of each account is read with its name in front, such as 'SHOP_CALLBACK_URL'; without it there is one account, named 'default'"`
 
-	MarkSignURL         string `envconfig:"MARKSIGN_URL" of:"account" default:"https://api.marksign.eu" desc:"base URL of MarkSign, http or https"`
+	MarkSignURL         string `envconfig:"MARKSIGN_URL" of:"account" default:"https://api.marksign.eu" desc:"base URL of MarkSign, https; http only if the host is this machine, such as 'http://localhost:8090'"`
 	MarkSignAccessToken string `envconfig:"MARKSIGN_ACCESS_TOKEN" of:"account" need:"yes" secret:"true" desc:"the access token that MarkSign gave you; its file is read again on SIGHUP and when it changes"`
 	MarkSignLocale      string `envconfig:"MARKSIGN_LOCALE" of:"account" default:"lt" choices:"lt en" desc:"language of the messages of MarkSign"`
+	MarkSignAllowHTTP   string `envconfig:"MARKSIGN_ALLOW_HTTP" default:"false" desc:"'true' allows MarkSign over plain http on other machines too, as for a simulator: access token and identities then cross the network in the clear"`
 
 	CallbackURL           string `envconfig:"CALLBACK_URL" of:"account" desc:"webhook to post to where a session names none"`
 	CallbackAllowHTTP     string `envconfig:"CALLBACK_ALLOW_HTTP" default:"false" desc:"'true' allows callbacks over plain http"`

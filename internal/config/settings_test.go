@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -79,15 +80,15 @@ func TestMarkdown_HasARowForEachSetting(t *testing.T) {
 			t.Errorf("got row %q, want three columns", row)
 		}
 	}
-	for i, want := range map[int]string{
-		2:  "| `REDIS_URL` or `REDIS_URL_FILE` | required | where Redis is",
-		6:  "| `MARKSIGN_LOCALE` | `lt` | language of the messages of MarkSign (lt or en); of each account |",
-		7:  "| `CALLBACK_URL` | none | ",
-		10: "| `WEBHOOK_SECRETS` or `WEBHOOK_SECRETS_FILE` | required unless `WEBHOOK_SIGNING_KEY` is set | ",
-		22: "| `LEASE` | `10s` | how long the sessions of a dead process wait for another (3s to 5m) |",
+	for _, want := range []string{
+		"| `REDIS_URL` or `REDIS_URL_FILE` | required | where Redis is",
+		"| `MARKSIGN_LOCALE` | `lt` | language of the messages of MarkSign (lt or en); of each account |",
+		"| `CALLBACK_URL` | none | ",
+		"| `WEBHOOK_SECRETS` or `WEBHOOK_SECRETS_FILE` | required unless `WEBHOOK_SIGNING_KEY` is set | ",
+		"| `LEASE` | `10s` | how long the sessions of a dead process wait for another (3s to 5m) |",
 	} {
-		if !strings.HasPrefix(rows[i], want) {
-			t.Errorf("row %d: got  %s\nwant %s", i, rows[i], want)
+		if !slices.ContainsFunc(rows, func(row string) bool { return strings.HasPrefix(row, want) }) {
+			t.Errorf("no row begins\n%s", want)
 		}
 	}
 }
