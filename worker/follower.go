@@ -21,40 +21,41 @@ import (
 type follower struct {
 	*Worker
 
-	polls, posts, slow, ends pool
-	stopTaking               context.CancelFunc // of steps
-	stopPolling              context.CancelFunc // also of polls under way
-	loops                    sync.WaitGroup     // scheduling and renewing
-	limit                    *rate.Limiter      // of polls
-	rejections               rate.Sometimes     // bounds the log of rejected polls
-	replicas                 replicas
+	polls, posts, hands, removals, ends pool
+	stopTaking                          context.CancelFunc // of steps
+	stopPolling                         context.CancelFunc // also of polls under way
+	loops                               sync.WaitGroup     // scheduling and renewing
+	limit                               *rate.Limiter      // of polls
+	rejections                          rate.Sometimes     // bounds the log of rejected polls
+	replicas                            replicas
 
 	mu       sync.Mutex
 	sessions map[string]*session
 	due      dueHeap
-	posting  int              // sessions that the posts pool has
-	polling  map[*account]int // sessions that the polls pool has
-	claims   int              // numbers the claimants
+	posting  int     // sessions that the posts pool has
+	polling  *shares // sessions that the polls pool has
+	removing *shares // sessions that the removals pool has
+	claims   int     // numbers the claimants
 	wake     chan struct{}
 }
 
 const (
-	// slowWorkers bounds removals and hand-overs.
-	slowWorkers = 32
+	// removeWorkers bounds the first DELETEs, and handWorkers the hand-overs to
+	// webhook:deliver, which wait for nothing but Redis.
+	removeWorkers = 32
+	handWorkers   = 32
 	// postPatience is for how long a first post waits for a free slot before
 	// webhook:deliver gets it, and slotPause how often the wait looks.
 	postPatience = time.Second
 	slotPause    = 50 * time.Millisecond
-	// sharePause is the least before an account that has its share of the polls is
-	// looked at again.
-	sharePause = 200 * time.Millisecond
 )
 
 func newFollower(w *Worker) *follower {
 	f := &follower{
 		Worker:   w,
 		sessions: make(map[string]*session),
-		polling:  make(map[*account]int),
+		polling:  newShares(w.opts.PollWorkers, w.accounts),
+		removing: newShares(removeWorkers, w.accounts),
 		wake:     make(chan struct{}, 1),
 		limit:    rate.NewLimiter(rate.Inf, 1),
 
@@ -66,7 +67,8 @@ func newFollower(w *Worker) *follower {
 	size := w.opts.FollowLimit + followConcurrency
 	f.polls = newPool(f, w.opts.PollWorkers, size, f.poll)
 	f.posts = newPool(f, w.opts.DeliveryConcurrency, size, f.post)
-	f.slow = newPool(f, slowWorkers, size, f.removeOrHand)
+	f.hands = newPool(f, handWorkers, size, f.handSealed)
+	f.removals = newPool(f, removeWorkers, size, f.removeStep)
 	f.ends = pool{work: make(chan *session, size)}
 	return f
 }
@@ -79,7 +81,8 @@ func (f *follower) start(working context.Context) {
 	f.stopTaking, f.stopPolling = stopTaking, stopPolling
 	f.polls.start(taking, polling)
 	f.posts.start(taking, working)
-	f.slow.start(taking, working)
+	f.hands.start(taking, working)
+	f.removals.start(taking, working)
 	f.loops.Go(func() { f.schedule(taking) })
 	f.loops.Go(func() { f.renewLoop(taking) })
 	f.loops.Go(func() { f.endLoop(taking) })
@@ -94,7 +97,8 @@ func (f *follower) stop(working context.Context) {
 	f.polls.wait()
 	f.handBack(working)
 	f.posts.wait()
-	f.slow.wait()
+	f.hands.wait()
+	f.removals.wait()
 	f.handBack(working)
 }
 
@@ -192,9 +196,11 @@ func (f *follower) put(s *session, n next) (stopped bool) {
 	defer f.mu.Unlock()
 	switch s.step {
 	case stepPoll:
-		f.polling[s.account]--
+		f.polling.giveBack(s.account)
 	case stepPost:
 		f.posting--
+	case stepRemove:
+		f.removing.giveBack(s.account)
 	}
 	s.step, s.due = n.step, n.at
 	if f.isOver(s) {

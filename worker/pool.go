@@ -23,7 +23,7 @@ func newPool(f *follower, workers, size int, do func(context.Context, *session) 
 func (p pool) start(taking, working context.Context) {
 	for range p.workers {
 		p.running.Go(func() {
-			for {
+			for taking.Err() == nil { // asked first: select picks any case that is ready
 				select {
 				case <-taking.Done():
 					return

@@ -20,6 +20,9 @@ const (
 	removeRefusals = 4
 	// removeWindow is for how long a DELETE is tried.
 	removeWindow = 24 * time.Hour
+	// removeSharePause is before a task of session:remove is looked at again whose
+	// account has its share of the DELETEs.
+	removeSharePause = 2 * time.Second
 	// replicaPatience is for how long a note is waited for to be on a replica.
 	replicaPatience = time.Second
 )
@@ -66,14 +69,6 @@ func (w *Worker) tryRemoval(ctx context.Context, a *account, job tasks.Followed)
 		w.metrics.removals.WithLabelValues(a.name, resultFailed).Inc()
 	}
 	return removal{true, record, answer}, nil
-}
-
-// removeOrHand does the steps of the slow pool.
-func (f *follower) removeOrHand(ctx context.Context, s *session) next {
-	if s.step == stepHand {
-		return f.handSealed(ctx, s)
-	}
-	return f.removeStep(ctx, s)
 }
 
 // removeStep removes the session at MarkSign; what fails goes to session:remove.
@@ -136,6 +131,10 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 	if account == nil {
 		return w.waitForAccount(job)
 	}
+	if !w.removing.take(account) {
+		return &pause{removeSharePause + upTo(removeSharePause), "waiting: as many removals of the account are under way as its share allows; no failure", false}
+	}
+	defer w.removing.giveBack(account)
 	try, err := w.tryRemoval(ctx, account, job)
 	switch {
 	case errors.Is(err, errRejected):

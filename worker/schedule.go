@@ -39,27 +39,28 @@ func (f *follower) dispatch(current time.Time) time.Duration {
 func (f *follower) give(s *session, current time.Time) {
 	switch s.step {
 	case stepPoll:
-		f.givePoll(s, current)
+		f.giveShare(s, current, f.polling, f.polls)
 	case stepPost:
 		f.givePost(s, current)
-	case stepHand, stepRemove:
-		f.slow.work <- s
+	case stepHand:
+		f.hands.work <- s
+	case stepRemove:
+		f.giveShare(s, current, f.removing, f.removals)
 	case stepEnd:
 		delete(f.sessions, s.id)
 		f.ends.work <- s
 	}
 }
 
-// givePoll lets a session be polled, unless its account has its share of the
-// polls under way: one whose MarkSign hangs must not hold up the others.
-func (f *follower) givePoll(s *session, current time.Time) {
-	if len(f.accounts) > 1 && f.polling[s.account] >= max(f.opts.PollWorkers/2, 1) {
+// giveShare gives a session to a pool that calls MarkSign, unless the account has
+// its share of it: one whose MarkSign hangs must not hold up the others.
+func (f *follower) giveShare(s *session, current time.Time, of *shares, p pool) {
+	if !of.take(s.account) {
 		s.due = current.Add(sharePause + upTo(sharePause))
 		heap.Push(&f.due, s)
 		return
 	}
-	f.polling[s.account]++
-	f.polls.work <- s
+	p.work <- s
 }
 
 // givePost lets a session post where a slot is free, in this process and to its
@@ -72,7 +73,7 @@ func (f *follower) givePost(s *session, current time.Time) {
 		f.posts.work <- s
 	case s.refused == circuitOpen, s.result != nil && current.Sub(s.final) > postPatience:
 		s.step = stepHand
-		f.slow.work <- s
+		f.hands.work <- s
 	default:
 		s.due = current.Add(slotPause)
 		heap.Push(&f.due, s)

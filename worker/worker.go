@@ -30,6 +30,7 @@ type Worker struct {
 	following *lease.Queue
 	queues    []*lease.Queue
 	hosts     *hosts
+	removing  *shares // DELETEs of session:remove
 	follower  *follower
 	running   atomic.Bool
 	handlers  sync.WaitGroup // runs of tasks, also those that asynq waits for no more
@@ -64,6 +65,7 @@ func New(opts Options) (*Worker, error) {
 	w.queues = []*lease.Queue{
 		w.following, lease.NewQueue(opts.Redis, tasks.QueueDeliver), lease.NewQueue(opts.Redis, tasks.QueueRemove),
 	}
+	w.removing = newShares(removeConcurrency, accounts)
 	w.follower = newFollower(w)
 	w.metrics = newMetrics(opts.Metrics, accounts)
 	if opts.Metrics != nil {
