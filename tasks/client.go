@@ -28,6 +28,9 @@ type ClientConfig struct {
 	Retention time.Duration
 	// Account is that of sessions that name none. Empty: DefaultAccount.
 	Account string
+	// PayloadKey signs the sessions, for workers that have TASK_KEYS for their
+	// account. Zero: they are not signed.
+	PayloadKey PayloadKey
 }
 
 // Client enqueues sessions. It is safe for concurrent use.
@@ -38,6 +41,7 @@ type Client struct {
 	owned     bool
 	retention time.Duration
 	account   string
+	key       PayloadKey
 }
 
 // NewClient makes a Client. It does not connect to Redis.
@@ -45,7 +49,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if cfg.Retention != 0 && (cfg.Retention < MinRetention || cfg.Retention > MaxRetention) {
 		return nil, fmt.Errorf("a retention of %v is not between %v and %v", cfg.Retention, MinRetention, MaxRetention)
 	}
-	c := &Client{redis: cfg.Redis, retention: cfg.Retention, account: cfg.Account}
+	c := &Client{redis: cfg.Redis, retention: cfg.Retention, account: cfg.Account, key: cfg.PayloadKey}
 	if c.redis == nil {
 		opened, err := OpenRedis(cfg.RedisURL)
 		if err != nil {
@@ -76,7 +80,7 @@ func (c *Client) Close() error {
 // duplicate.
 func (c *Client) Enqueue(ctx context.Context, s Session) error {
 	s.Account = cmp.Or(s.Account, c.account)
-	task, err := NewFollowTask(s, c.retention)
+	task, err := NewSignedFollowTask(c.key, s, c.retention)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func TestEnqueue_PutsTheSessionIntoTheFollowQueue(t *testing.T) {
 		}
 		info := state(t, rdb, s)
 		got, err := Decode(info.Payload)
-		if err != nil || !same(got, Followed{s, DefaultRetention}) || info.State != asynq.TaskStatePending {
+		if err != nil || !same(got, Followed{Session: s, Retention: DefaultRetention}) || info.State != asynq.TaskStatePending {
 			t.Errorf("got %+v, error %v, task %+v", got, err, info)
 		}
 	})

@@ -7,9 +7,13 @@ import (
 	"time"
 )
 
-// payloadVersion is what this release writes. A release that writes version n
-// reads n and n-1, so that workers and applications can be upgraded one by one.
-const payloadVersion = 1
+// A signed payload has version 2, and every other version 1, so that workers of
+// the release before still read what is not signed. A release reads the newest
+// version and the one before it.
+const (
+	payloadVersion       = 1
+	payloadVersionSigned = 2
+)
 
 // ErrNewerPayload says that a task was written by a later release than this
 // one; the task is sound, and a later worker can run it.
@@ -27,23 +31,32 @@ type payload struct {
 	StartedAt   time.Time `json:"started_at,omitzero"`
 	Account     string    `json:"account"`
 	Retention   int64     `json:"retention_s"`
+	Signature   string    `json:"signature,omitempty"`
 }
 
 // Followed is a decoded task: the session, and for how long its finished task
-// is kept.
+// is kept. It keeps the signature of its payload, which the tasks made of it carry
+// too, and is to be changed no more.
 type Followed struct {
 	Session
 	Retention time.Duration
+
+	signature string
 }
 
-func encode(s Session, retention time.Duration) ([]byte, error) {
-	if err := s.Validate(); err != nil {
+func encode(f Followed) ([]byte, error) {
+	if err := f.Validate(); err != nil {
 		return nil, err
 	}
+	version := payloadVersion
+	if f.signature != "" {
+		version = payloadVersionSigned
+	}
 	return json.Marshal(payload{
-		Version: payloadVersion, Token: s.Token, Method: s.Method, Locale: s.Locale,
-		CallbackURL: s.CallbackURL, Reference: s.Reference, Checks: s.Checks,
-		StartedAt: s.StartedAt, Account: s.account(), Retention: int64(retention / time.Second),
+		Version: version, Token: f.Token, Method: f.Method, Locale: f.Locale,
+		CallbackURL: f.CallbackURL, Reference: f.Reference, Checks: f.Checks,
+		StartedAt: f.StartedAt.UTC(), Account: f.account(), Retention: int64(f.Retention / time.Second),
+		Signature: f.signature,
 	})
 }
 
@@ -57,10 +70,10 @@ func Decode(data []byte) (Followed, error) {
 	if err := json.Unmarshal(data, &version); err != nil {
 		return Followed{}, errors.New("the task's payload is not a JSON object with a version")
 	}
-	if version.Version > payloadVersion {
+	if version.Version > payloadVersionSigned {
 		return Followed{}, ErrNewerPayload
 	}
-	if version.Version != payloadVersion {
+	if version.Version != payloadVersion && version.Version != payloadVersionSigned {
 		return Followed{}, fmt.Errorf("the task's payload has version %d, which this release no longer reads", version.Version)
 	}
 	var p payload
@@ -75,7 +88,7 @@ func Decode(data []byte) (Followed, error) {
 	if err := s.Validate(); err != nil {
 		return Followed{}, err
 	}
-	return Followed{s, boundRetention(p.Retention)}, nil
+	return Followed{s, boundRetention(p.Retention), p.Signature}, nil
 }
 
 // boundRetention keeps the arithmetic of a hand-made payload within bounds.

@@ -32,7 +32,7 @@ func TestDecode_ReadsWhatWasEncoded(t *testing.T) {
 		"escaped": with(func(s *Session) { s.Reference = `<"\&'ė😀>` }),
 		"query":   with(func(s *Session) { s.CallbackURL = "https://shop.example/?a=1&b=<2>" }),
 	} {
-		data, err := encode(s, 2*time.Hour)
+		data, err := encode(Followed{Session: s, Retention: 2 * time.Hour})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -41,7 +41,7 @@ func TestDecode_ReadsWhatWasEncoded(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		s.Account = s.account() // the one thing that is made explicit
-		if want := (Followed{s, 2 * time.Hour}); !same(got, want) {
+		if want := (Followed{Session: s, Retention: 2 * time.Hour}); !same(got, want) {
 			t.Errorf("%s: got  %+v\nwant %+v", name, got, want)
 		}
 	}
@@ -57,12 +57,12 @@ func TestDecode_ReadsRandomSessions(t *testing.T) {
 			t.Fatalf("%v: %+v", err, s)
 		}
 		retention := time.Duration(3600+random.IntN(29*24*3600)) * time.Second
-		data, err := encode(s, retention)
+		data, err := encode(Followed{Session: s, Retention: retention})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.Account = s.account()
-		if got, err := Decode(data); err != nil || !same(got, Followed{s, retention}) {
+		if got, err := Decode(data); err != nil || !same(got, Followed{Session: s, Retention: retention}) {
 			t.Fatalf("got  %+v, error %v\nwant %+v", got, err, s)
 		}
 	}
@@ -95,7 +95,7 @@ func randomSession(random *rand.Rand) Session {
 
 func TestEncode_RefusesAnInvalidSession(t *testing.T) {
 	t.Parallel()
-	data, err := encode(Session{Token: "a/b", Method: SmartID}, time.Hour)
+	data, err := encode(Followed{Session: Session{Token: "a/b", Method: SmartID}, Retention: time.Hour})
 	if got := fields(t, err); len(got) != 1 || data != nil {
 		t.Errorf("got %q and the fields %q", data, got)
 	}
@@ -103,7 +103,7 @@ func TestEncode_RefusesAnInvalidSession(t *testing.T) {
 
 func TestDecode_TellsANewerReleasesTask(t *testing.T) {
 	t.Parallel()
-	for _, payload := range []string{`{"v":2}`, `{"v":2,"token":{"id":"a"},"method":7}`, `{"v":1000000}`} {
+	for _, payload := range []string{`{"v":3}`, `{"v":3,"token":{"id":"a"},"method":7}`, `{"v":1000000}`} {
 		if _, err := Decode([]byte(payload)); !errors.Is(err, ErrNewerPayload) {
 			t.Errorf("%s: got %v, want ErrNewerPayload", payload, err)
 		}
@@ -159,7 +159,7 @@ func TestDecode_KeepsTheRetentionWithinItsBounds(t *testing.T) {
 // written back the same, and its errors say nothing of the payload.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []Session{valid(), {Token: "a", Method: MobileID}} {
-		data, err := encode(s, DefaultRetention)
+		data, err := encode(Followed{Session: s, Retention: DefaultRetention})
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -190,7 +190,7 @@ func FuzzDecode(f *testing.F) {
 		if got.Retention < MinRetention || got.Retention > MaxRetention || got.Account == "" {
 			t.Fatalf("took %+v", got)
 		}
-		again, err := encode(got.Session, got.Retention)
+		again, err := encode(got)
 		if err != nil {
 			t.Fatalf("cannot be written back: %v", err)
 		}
@@ -198,7 +198,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil || !same(got, second) {
 			t.Fatalf("got  %+v, error %v\nwant %+v", second, err, got)
 		}
-		if third, err := encode(second.Session, second.Retention); err != nil || !bytes.Equal(again, third) {
+		if third, err := encode(second); err != nil || !bytes.Equal(again, third) {
 			t.Fatalf("wrote %q, then %q, error %v", again, third, err)
 		}
 	})

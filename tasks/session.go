@@ -192,7 +192,7 @@ func referenceProblem(reference string) string {
 }
 
 func startedAtProblem(t time.Time) string {
-	if t.IsZero() || t.Year() >= 2000 && t.Year() <= 9999 {
+	if year := t.UTC().Year(); t.IsZero() || year >= 2000 && year <= 9999 {
 		return ""
 	}
 	return "is not between the years 2000 and 9999"

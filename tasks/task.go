@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -43,36 +44,54 @@ const runTimeout = 24 * time.Hour
 // zero is DefaultRetention. The error is a *ValidationError, or names the retention.
 //
 // [Client.Enqueue] does the same and also mends a follow task that somebody archived.
+//
+// The task is not signed; see [NewSignedFollowTask].
 func NewFollowTask(s Session, retention time.Duration) (*asynq.Task, error) {
-	return newTask(TypeFollow, QueueFollow, s, retention)
+	return NewSignedFollowTask(PayloadKey{}, s, retention)
+}
+
+// NewSignedFollowTask is NewFollowTask for workers that have TASK_KEYS for the
+// session's account: the key, one of them, signs the payload. The zero key signs
+// nothing.
+func NewSignedFollowTask(key PayloadKey, s Session, retention time.Duration) (*asynq.Task, error) {
+	f := Followed{Session: s, Retention: cmp.Or(retention, DefaultRetention)}
+	if !key.IsZero() {
+		f.signature = key.sign(f)
+	}
+	return newTask(TypeFollow, QueueFollow, f)
+}
+
+// NewFollowTaskAgain makes the follow task of a session again from another task of
+// it, with its signature. Workers enqueue it; applications do not.
+func NewFollowTaskAgain(f Followed) (*asynq.Task, error) {
+	return newTask(TypeFollow, QueueFollow, f)
 }
 
 // NewDeliverTask makes the task that posts a sealed event again and again.
 // Workers enqueue it; applications do not.
 func NewDeliverTask(f Followed) (*asynq.Task, error) {
-	return newTask(TypeDeliver, QueueDeliver, f.Session, f.Retention)
+	return newTask(TypeDeliver, QueueDeliver, f)
 }
 
 // NewRemoveTask makes the task that removes a session at MarkSign. Workers
 // enqueue it; applications do not.
 func NewRemoveTask(f Followed) (*asynq.Task, error) {
-	return newTask(TypeRemove, QueueRemove, f.Session, f.Retention)
+	return newTask(TypeRemove, QueueRemove, f)
 }
 
-func newTask(typ, queue string, s Session, retention time.Duration) (*asynq.Task, error) {
-	if retention == 0 {
-		retention = DefaultRetention
-	}
+func newTask(typ, queue string, f Followed) (*asynq.Task, error) {
+	retention := cmp.Or(f.Retention, DefaultRetention)
+	f.Retention = retention
 	if retention < MinRetention || retention > MaxRetention {
 		return nil, fmt.Errorf("a retention of %v is not between %v and %v", retention, MinRetention, MaxRetention)
 	}
-	data, err := encode(s, retention)
+	data, err := encode(f)
 	if err != nil {
 		return nil, err
 	}
 	return asynq.NewTask(typ, data,
 		asynq.Queue(queue),
-		asynq.TaskID(s.ID()),
+		asynq.TaskID(f.ID()),
 		// asynq archives a task whose retries are used up before it asks whether
 		// the run failed at all, and a follow task that merely waits is retried.
 		asynq.MaxRetry(math.MaxInt32),

@@ -45,7 +45,7 @@ func TestNewFollowTask_DefaultsToTheDefaultRetentionAndAccount(t *testing.T) {
 func TestWorkersTasks_CarryTheirOptions(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		job := Followed{Session{Token: "a", Method: SmartID}, time.Hour}
+		job := Followed{Session: Session{Token: "a", Method: SmartID}, Retention: time.Hour}
 		deliver, err := NewDeliverTask(job)
 		if err != nil {
 			t.Fatal(err)

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+	"golang.org/x/time/rate"
 
+	"github.com/identwatch/identwatch/internal/hostlist"
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/tasks"
@@ -38,6 +40,10 @@ type account struct {
 	upstream    *marksign.Client
 	sender      *webhook.Sender
 	callbackURL string // of sessions that name none
+	hosts       hostlist.List
+	taskKeys    []tasks.PayloadKey
+	unsigned    rate.Sometimes // bounds the log of tasks that are not signed
+	nowhere     rate.Sometimes // bounds the log of results that may not be posted
 	log         *slog.Logger
 	// resumed is called when MarkSign takes the account's polls again.
 	resumed func(*account)
@@ -60,10 +66,18 @@ func newAccounts(opts Options) (accounts, error) {
 			faults = append(faults, fmt.Errorf("Accounts[%d]: %w", i, err)) //nolint:staticcheck // the name of a field
 			continue
 		}
+		allowed, err := hostlist.Parse(o.CallbackHosts)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("Accounts[%d]: CallbackHosts: %w", i, err)) //nolint:staticcheck // the name of a field
+		}
 		if all[name] != nil {
 			faults = append(faults, fmt.Errorf("Accounts[%d]: the name %.40q is taken", i, name)) //nolint:staticcheck // the name of a field
 		}
-		all[name] = &account{name: name, upstream: upstream, sender: o.Sender, callbackURL: o.CallbackURL, log: opts.Logger.With("account", name)}
+		all[name] = &account{
+			name: name, upstream: upstream, sender: o.Sender, callbackURL: o.CallbackURL,
+			taskKeys: o.TaskKeys, unsigned: rate.Sometimes{Interval: alertPause}, nowhere: rate.Sometimes{Interval: alertPause},
+			hosts: allowed, log: opts.Logger.With("account", name),
+		}
 		all[name].accept()
 	}
 	return all, errors.Join(faults...)
@@ -82,14 +96,57 @@ func (w *Worker) waitForAccount(job tasks.Followed) error {
 	return errAccount()
 }
 
+// vouches reports whether the payload of a task may be believed: it is signed, or
+// the account asks for no signature.
+func (a *account) vouches(job tasks.Followed) bool {
+	return len(a.taskKeys) == 0 || job.SignedWith(a.taskKeys...)
+}
+
+// refuseUnsigned leaves a session waiting whose task is not signed: what nobody
+// signed is not acted on, and what was forgotten when the keys were set up is not lost.
+func (w *Worker) refuseUnsigned(a *account, job tasks.Followed) error {
+	w.metrics.refusedTasks.WithLabelValues(a.name).Inc()
+	a.unsigned.Do(func() {
+		a.log.Warn("a task is not signed with a key of the account's TASK_KEYS; the session waits and is not followed. "+
+			"Have whoever enqueued it sign with one of them; if nobody did, somebody else writes to this Redis", "session", job.ID())
+	})
+	return errUnsigned()
+}
+
+// Why a result may not be posted to where it is to go.
+var (
+	errHostNotListed = errors.New("the callback's host is not among the account's CALLBACK_HOSTS")
+	errOldSeal       = errors.New("an earlier release sealed the result without its callback URL, and nothing vouches for the one in its task")
+)
+
 // destination is where a result is posted. What was sealed with it decides, because
-// anybody who can write to Redis can change the task. Results of earlier releases
-// hold nothing of it.
-func (a *account) destination(s tasks.Session, sealed outcome.Result) string {
-	if sealed.Instructions == nil {
-		return a.callback(s)
+// anybody who can write to Redis can change the task. Of a result of an earlier
+// release the task decides, if something vouches for it: its signature, or our own
+// configuration.
+func (a *account) destination(job tasks.Followed, sealed outcome.Result) (string, error) {
+	url := a.callback(job.Session)
+	if sealed.Instructions != nil {
+		url = cmp.Or(sealed.Instructions.CallbackURL, a.callbackURL)
 	}
-	return cmp.Or(sealed.Instructions.CallbackURL, a.callbackURL)
+	switch {
+	case url == a.callbackURL:
+		return url, nil
+	case !a.hosts.Allows(url):
+		return "", errHostNotListed
+	case sealed.Instructions == nil && !job.SignedWith(a.taskKeys...) && !a.hosts.Covers(url):
+		return "", errOldSeal
+	}
+	return url, nil
+}
+
+// hold says what to do about a result that may not be posted. It stays sealed, and
+// is tried again by the schedule.
+func (a *account) hold(session string, why error) webhook.Result {
+	a.nowhere.Do(func() {
+		a.log.Error("a sealed result may not be posted to where its session says; it waits. If that host is yours, name it in the "+
+			"account's CALLBACK_HOSTS", "session", session, "because", why)
+	})
+	return webhook.Result{Cause: webhook.CauseRules, Detail: why.Error()}
 }
 
 // callback is where a session's events are posted, as far as its task says.

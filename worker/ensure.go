@@ -95,7 +95,7 @@ func (l taskList) ended(queue, id string) bool {
 func (w *Worker) revive(ctx context.Context, job tasks.Followed, r outcome.Record) error {
 	switch r.State {
 	case outcome.None, outcome.Following, outcome.Sealed:
-		task, err := tasks.NewFollowTask(job.Session, job.Retention)
+		task, err := tasks.NewFollowTaskAgain(job)
 		if err != nil {
 			return err
 		}

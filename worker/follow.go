@@ -23,6 +23,12 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 	if account == nil {
 		return w.waitForAccount(job)
 	}
+	if !account.vouches(job) {
+		refused, err := w.refusesToPoll(ctx, account, job)
+		if refused || err != nil {
+			return err
+		}
+	}
 	held := w.follower.holds(job.ID())
 	full := !held && w.follower.full()
 	record, err := w.take(ctx, job, full)
@@ -49,6 +55,19 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 	}
 	w.follower.add(job, account, record, at)
 	return errFollowing(w.opts.Lease)
+}
+
+// refusesToPoll refuses a task that is not signed, unless the session has its
+// outcome: then the task decides nothing any more.
+func (w *Worker) refusesToPoll(ctx context.Context, a *account, job tasks.Followed) (bool, error) {
+	r, err := w.records.Read(ctx, recordOf(job))
+	switch {
+	case err != nil:
+		return true, errRedis()
+	case r.State == outcome.None, r.State == outcome.Following:
+		return true, w.refuseUnsigned(a, job)
+	}
+	return false, nil
 }
 
 // take makes this worker the session's holder, where it has room for one more.

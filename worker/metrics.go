@@ -33,6 +33,7 @@ type metrics struct {
 	redisErrors  prometheus.Counter
 
 	unknownAccount prometheus.Counter
+	refusedTasks   *prometheus.CounterVec
 	queueTasks     *prometheus.GaugeVec
 	queueAge       *prometheus.GaugeVec
 }
@@ -78,8 +79,9 @@ func newMetrics(reg prometheus.Registerer, accounts accounts) *metrics {
 		unknownAccount: auto.NewCounter(prometheus.CounterOpts{
 			Name: "identwatch_unknown_account_runs_total", Help: "Runs of tasks whose account this worker does not have; they wait.",
 		}),
-		queueTasks: gauges("queue_tasks", "Tasks in Redis, by queue and state.", "queue", "state"),
-		queueAge:   gauges("queue_oldest_pending_seconds", "For how long the oldest task has waited for a worker.", "queue"),
+		refusedTasks: counters("refused_task_runs_total", "Runs of tasks that are not signed with a key of the account's TASK_KEYS; they wait.", "account"),
+		queueTasks:   gauges("queue_tasks", "Tasks in Redis, by queue and state.", "queue", "state"),
+		queueAge:     gauges("queue_oldest_pending_seconds", "For how long the oldest task has waited for a worker.", "queue"),
 	}
 	for name := range accounts {
 		m.begin(name)
@@ -109,6 +111,7 @@ func (m *metrics) begin(account string) {
 	}
 	m.takenOver.WithLabelValues(account)
 	m.unusable.WithLabelValues(account)
+	m.refusedTasks.WithLabelValues(account)
 }
 
 func (m *metrics) polled(account string, took time.Duration, a marksign.Answer) {

@@ -31,6 +31,10 @@ func (w *Worker) open(ctx context.Context, a *account, job tasks.Followed, r out
 // remake makes the event of a record anew. It returns false where MarkSign does
 // not tell, or tells another story than the record.
 func (w *Worker) remake(ctx context.Context, a *account, job tasks.Followed, r outcome.Record) (outcome.Result, bool) {
+	if !a.vouches(job) {
+		_ = w.refuseUnsigned(a, job) // counted and logged; the delivery goes on by its own schedule
+		return outcome.Result{}, false
+	}
 	e := ending{session: job.Session, polls: r.Polls, at: r.EventTime}
 	if _, ours := ownMessages[r.Reason]; ours {
 		result, err := e.own(r.Reason)

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -21,9 +22,17 @@ type Account struct {
 	Name     string
 	MarkSign MarkSign        // required
 	Sender   *webhook.Sender // posts its events; required
+	// TaskKeys, if there are any, are those that the payloads of the account's
+	// tasks must be signed with: any of them. A session whose task is not waits.
+	// The HTTP API and commands sign with the first.
+	TaskKeys []tasks.PayloadKey
 	// CallbackURL receives the events of sessions that name none. Without it
 	// such events wait sealed, and are posted once a worker knows where to.
 	CallbackURL string
+	// CallbackHosts, if there are any, are the hosts that events may be posted to
+	// beside CallbackURL: each a host, or "*." and a domain for all names below it.
+	// An event for another host waits sealed, as one without a callback URL does.
+	CallbackHosts []string
 }
 
 // MarkSign says how a MarkSign account is reached.

@@ -41,6 +41,10 @@ func errAccount() error {
 	return &pause{time.Minute, "waiting: this worker does not know the session's account", false}
 }
 
+func errUnsigned() error {
+	return &pause{time.Minute, "waiting: the task is not signed with a key of the account's TASK_KEYS; sign it with one of them, or delete it", false}
+}
+
 // errRedis hides what Redis said from the text that Redis keeps.
 func errRedis() error {
 	return &pause{time.Second, "waiting: the session's record in Redis could not be reached", false}

@@ -21,6 +21,9 @@ func (f *follower) poll(ctx context.Context, s *session) next {
 	if f.leaseOver(s) {
 		return in(f.opts.Lease/3, stepPoll) // renewing decides whose it is
 	}
+	if !s.account.vouches(s.Followed) {
+		return now(stepEnd) // its record was lost since; the run of its task refuses it
+	}
 	last := !time.Now().Before(s.deadline)
 	permit, wait := s.account.permit()
 	defer permit.release()

@@ -63,7 +63,10 @@ func (f *follower) claimPost(ctx context.Context, s *session) (bool, outcome.Rec
 func (w *Worker) send(ctx context.Context, a *account, job tasks.Followed, claimed time.Time, sealed outcome.Result, permit *permit) webhook.Result {
 	ctx, cancel := context.WithDeadline(ctx, claimed.Add(w.opts.DeliveryTimeout+claimMargin/2))
 	defer cancel()
-	url := a.destination(job.Session, sealed)
+	url, err := a.destination(job, sealed)
+	if err != nil {
+		return a.hold(job.ID(), err)
+	}
 	result := a.sender.Send(ctx, url, eventID(job.ID()), sealed.Body)
 	w.metrics.posted(a.name, result)
 	if url != "" {

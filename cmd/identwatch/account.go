@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 	"github.com/identwatch/identwatch/worker"
 )
@@ -17,6 +18,7 @@ type account struct {
 	config.Account
 	sender *webhook.Sender
 	signs  webhook.PublicKey // the zero one where no key signs
+	tasks  []tasks.PayloadKey
 }
 
 func newAccounts(cfg config.Serve) ([]account, error) {
@@ -30,7 +32,11 @@ func newAccounts(cfg config.Serve) ([]account, error) {
 		if err != nil {
 			return nil, fmt.Errorf("account %s: %w", c.Name, err)
 		}
-		all = append(all, account{c, sender, public})
+		keys, err := parseTaskKeys(c.TaskKeys)
+		if err != nil {
+			return nil, fmt.Errorf("account %s: %w", c.Name, err)
+		}
+		all = append(all, account{c, sender, public, keys})
 	}
 	return all, nil
 }
@@ -41,8 +47,29 @@ func (a account) options() worker.Account {
 		MarkSign: worker.MarkSign{
 			BaseURL: a.MarkSignURL, AccessToken: a.MarkSignAccessToken.Reveal(), Locale: a.MarkSignLocale,
 		},
-		Sender: a.sender, CallbackURL: a.CallbackURL,
+		Sender: a.sender, CallbackURL: a.CallbackURL, CallbackHosts: a.CallbackHosts, TaskKeys: a.tasks,
 	}
+}
+
+// parseTaskKeys reads the keys that sign payloads, the one that signs first.
+func parseTaskKeys(texts config.Secret[[]string]) ([]tasks.PayloadKey, error) {
+	var keys []tasks.PayloadKey
+	for i, text := range texts.Reveal() {
+		key, err := tasks.ParsePayloadKey(text)
+		if err != nil {
+			return nil, fmt.Errorf("TASK_KEYS, item %d: %w", i+1, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// signingKey is what the service itself signs payloads with; zero if it does not.
+func signingKey(keys []tasks.PayloadKey) tasks.PayloadKey {
+	if len(keys) == 0 {
+		return tasks.PayloadKey{}
+	}
+	return keys[0]
 }
 
 // tokenPause is between two looks whether a file with an access token changed.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/intake"
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/hostlist"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -37,6 +38,8 @@ A token that is refused (it cannot be one, or its session is being followed or w
 finished recently) is told of on standard error with its line, and the others are
 still enqueued. Repeating an input is safe: what is in already is refused as such.
 
+With TASK_KEYS it signs the sessions, as a service with TASK_KEYS demands.
+
 Exit codes: 0 all were enqueued, 1 some were not, 2 wrong usage or configuration.`,
 		Example: `  identwatch enqueue 1c5cd62c-bbf7-779e-3fb4-bad3433ad83f --reference order-1842
   identwatch enqueue --method mobile_id --check peps,sanctions TOKEN
@@ -47,7 +50,7 @@ Exit codes: 0 all were enqueued, 1 some were not, 2 wrong usage or configuration
 			}
 			return nil
 		},
-		Annotations: readsEnvironment("REDIS_URL", "ACCOUNTS"),
+		Annotations: readsEnvironment("REDIS_URL", "ACCOUNTS", "CALLBACK_URL", "CALLBACK_HOSTS", "TASK_KEYS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runEnqueue(cmd, args, flags)
 		},
@@ -124,12 +127,19 @@ func runEnqueue(cmd *cobra.Command, args []string, flags enqueueFlags) error {
 	if template.Account, err = chooseAccount(flags.account, cfg.Accounts); err != nil {
 		return err
 	}
+	if err := checkCallbackHost(cfg, template); err != nil {
+		return err
+	}
 	rdb, err := openEnqueueRedis(cfg.RedisURL)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rdb.Close() }()
-	client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb, Retention: flags.retention})
+	keys, err := parseTaskKeys(cfg.TaskKeys[settingsOf(cfg, template.Account)])
+	if err != nil {
+		return err
+	}
+	client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb, Retention: flags.retention, PayloadKey: signingKey(keys)})
 	if err != nil {
 		return err
 	}
@@ -143,6 +153,28 @@ func runEnqueue(cmd *cobra.Command, args []string, flags enqueueFlags) error {
 	err = in.Run(cmd.Context(), items)
 	stop()
 	return concludeEnqueue(cmd.Context(), cmd.ErrOrStderr(), rdb, in.Tally(), err)
+}
+
+// settingsOf names the account whose settings are those of a session's account:
+// without ACCOUNTS the variables have no name in front, whatever the account.
+func settingsOf(cfg config.Enqueue, account string) string {
+	if len(cfg.Accounts) == 0 {
+		return tasks.DefaultAccount
+	}
+	return account
+}
+
+// checkCallbackHost refuses early what the service would not post to.
+func checkCallbackHost(cfg config.Enqueue, template tasks.Session) error {
+	name := settingsOf(cfg, template.Account)
+	hosts, err := hostlist.Parse(cfg.CallbackHosts[name])
+	if err != nil {
+		return usagef("CALLBACK_HOSTS: %w", err)
+	}
+	if url := template.CallbackURL; url != "" && url != cfg.CallbackURLs[name] && !hosts.Allows(url) {
+		return usagef("--callback names a host that is not among CALLBACK_HOSTS: write another URL, or add the host there, for the service too")
+	}
+	return nil
 }
 
 // chooseAccount takes the flag --account, and ACCOUNTS where it is set.

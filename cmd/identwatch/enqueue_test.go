@@ -119,3 +119,44 @@ func BenchmarkEnqueue(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 }
+
+func TestEnqueue_SignsWithTaskKeys(t *testing.T) {
+	server := redistest.Start(t)
+	first, second, crm := tasks.NewPayloadKey(), tasks.NewPayloadKey(), tasks.NewPayloadKey()
+	environmentOf(t, map[string]string{"REDIS_URL": server.URL(), "TASK_KEYS": first.Encode() + "," + second.Encode()})
+	if code, _, stderr := exec(t, "", "enqueue", "a"); code != exitDone {
+		t.Fatalf("exit %d, %s", code, stderr)
+	}
+	t.Setenv("TASK_KEYS", "")
+	t.Setenv("ACCOUNTS", "shop,crm")
+	t.Setenv("CRM_TASK_KEYS", crm.Encode())
+	for token, account := range map[string]string{"b": "shop", "c": "crm"} {
+		if code, _, stderr := exec(t, "", "enqueue", "--account", account, token); code != exitDone {
+			t.Fatalf("exit %d, %s", code, stderr)
+		}
+	}
+	got := followed(t, server)
+	if !got["a"].SignedWith(first) || got["a"].SignedWith(second) || got["b"].SignedWith(first, second, crm) || !got["c"].SignedWith(crm) {
+		t.Errorf("got %+v", got)
+	}
+	t.Setenv("CRM_TASK_KEYS", crm.Encode()[:20])
+	code, _, stderr := exec(t, "", "enqueue", "--account", "crm", "d")
+	if code != exitUsage || !strings.Contains(stderr, "CRM_TASK_KEYS: is wrong at item 1") || strings.Contains(stderr, crm.Encode()[8:20]) {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
+
+func TestEnqueue_RefusesACallbackHostThatIsNotListed(t *testing.T) {
+	server := redistest.Start(t)
+	environmentOf(t, map[string]string{
+		"REDIS_URL": server.URL(), "CALLBACK_URL": "https://app.example/hook", "CALLBACK_HOSTS": "*.shop.example",
+	})
+	for url, want := range map[string]int{
+		"https://a.shop.example/": exitDone, "https://app.example/hook": exitDone, "https://thief.example/": exitUsage, "": exitDone,
+	} {
+		code, _, stderr := exec(t, "", "enqueue", "--callback", url, "--", "t"+strings.Trim(strings.NewReplacer("/", "-", ":", "-").Replace(url), "-"))
+		if code != want || code == exitUsage && !strings.Contains(stderr, "--callback names a host that is not among CALLBACK_HOSTS") {
+			t.Errorf("%s: exit %d, %s", url, code, stderr)
+		}
+	}
+}

@@ -38,7 +38,10 @@ func (s *service) pages(stopping <-chan struct{}) http.Handler {
 func newAPI(cfg config.Serve, accounts []account, rdb redis.UniversalClient, log *slog.Logger) (http.Handler, error) {
 	var users []api.Account
 	for _, a := range accounts {
-		users = append(users, api.Account{Name: a.Name, Keys: a.APIKeys.Reveal(), CallbackURL: a.CallbackURL, Sender: a.sender})
+		users = append(users, api.Account{
+			Name: a.Name, Keys: a.APIKeys.Reveal(), CallbackURL: a.CallbackURL, Sender: a.sender,
+			CallbackHosts: a.CallbackHosts, PayloadKey: signingKey(a.tasks),
+		})
 	}
 	if !api.Enabled(users) {
 		return api.Off(), nil

@@ -13,6 +13,7 @@ import (
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/screen"
 	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -47,6 +48,12 @@ var kinds = []kind{
 		new:   func() []assignment { return []assignment{{"OUTCOME_KEYS", newOutcomeKey()}} },
 	},
 	{
+		name: "task",
+		about: "TASK_KEYS: for the service, and for applications that enqueue by themselves and not over the HTTP API\n" +
+			"(tasks.ClientConfig.PayloadKey). Give it to them first, and to the service once all of them sign.",
+		new: func() []assignment { return []assignment{{"TASK_KEYS", tasks.NewPayloadKey().Encode()}} },
+	},
+	{
 		name: "api",
 		about: "API_KEY: for an application that uses the HTTP API, alone. API_KEYS is no secret: the service knows the key\n" +
 			"by it, and cannot be asked anything with it.",
@@ -70,7 +77,7 @@ func newOutcomeKey() string {
 func newSecret() *cobra.Command {
 	var bare bool
 	cmd := &cobra.Command{
-		Use:   "secret {webhook | signing | outcome | api | all}...",
+		Use:   "secret {webhook | signing | outcome | task | api | all}...",
 		Short: "Make new secrets and keys for the configuration",
 		Long: `secret makes new secrets and prints them as lines for an .env file:
 
@@ -78,6 +85,7 @@ func newSecret() *cobra.Command {
   signing   WEBHOOK_SIGNING_KEY, which events are signed with, and the public
             key that receivers verify with, so that they need no secret
   outcome   OUTCOME_KEYS, which results are sealed with while they are in Redis
+  task      TASK_KEYS, which those sign with who put sessions into Redis
   api       API_KEY, which an application uses the HTTP API with, and API_KEYS,
             the SHA-256 of it, which the service is configured with
   all       each of them
@@ -85,7 +93,7 @@ func newSecret() *cobra.Command {
 They are random, and kept nowhere: what is not saved is gone. It makes the first
 secret and those for a rotation alike; for that, put the value into the list that
 is there, with a comma: beside the old one in WEBHOOK_SECRETS, in front of it in
-OUTCOME_KEYS.`,
+OUTCOME_KEYS, behind it in TASK_KEYS until every application signs with it.`,
 		Example: `  identwatch secret webhook outcome >> .env
   identwatch secret outcome --bare > /run/secrets/outcome
   identwatch secret signing`,

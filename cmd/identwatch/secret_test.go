@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -32,7 +33,7 @@ func made(t *testing.T, args ...string) map[string]string {
 
 func TestSecret_MakesAllThatServeNeeds(t *testing.T) {
 	variables := made(t, "all")
-	if len(variables) != 6 {
+	if len(variables) != 7 {
 		t.Errorf("got %d lines", len(variables))
 	}
 	public := variables["WEBHOOK_PUBLIC_KEY"]
@@ -56,6 +57,7 @@ func TestSecret_MakesWhatIsNamed(t *testing.T) {
 		{[]string{"signing"}, []string{"WEBHOOK_SIGNING_KEY", "WEBHOOK_PUBLIC_KEY"}},
 		{[]string{"outcome"}, []string{"OUTCOME_KEYS"}},
 		{[]string{"api"}, []string{"API_KEY", "API_KEYS"}},
+		{[]string{"task"}, []string{"TASK_KEYS"}},
 		{[]string{"outcome", "webhook"}, []string{"OUTCOME_KEYS", "WEBHOOK_SECRETS"}},
 	} {
 		first, second := made(t, test.args...), made(t, test.args...)
@@ -79,6 +81,7 @@ func TestSecret_BareIsTheSecretAlone(t *testing.T) {
 		"webhook": func(s string) error { _, err := webhook.ParseSecret(s); return err },
 		"signing": func(s string) error { _, err := webhook.ParseSigningKey(s); return err },
 		"outcome": func(s string) error { _, err := base64.StdEncoding.DecodeString(s); return err },
+		"task":    func(s string) error { _, err := tasks.ParsePayloadKey(s); return err },
 		"api":     apiKeyFault,
 	} {
 		code, stdout, stderr := exec(t, "", "secret", name, "--bare")

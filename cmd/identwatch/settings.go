@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/hostlist"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 	"github.com/identwatch/identwatch/worker"
@@ -46,6 +47,13 @@ var serveChecks = config.Checks{
 			Names: []string{"WEBHOOK_SIGNING_KEY"},
 			Find: func(_ config.Serve, a config.Account) error {
 				_, err := webhook.ParseSigningKey(a.WebhookSigningKey.Reveal())
+				return refused(err)
+			},
+		},
+		{
+			Names: []string{"CALLBACK_HOSTS"},
+			Find: func(_ config.Serve, a config.Account) error {
+				_, err := hostlist.Parse(a.CallbackHosts)
 				return refused(err)
 			},
 		},

@@ -26,6 +26,12 @@ type Account struct {
 	CallbackURL string
 	// Sender judges callback URLs and posts test events. Required.
 	Sender *webhook.Sender
+	// CallbackHosts are the hosts that sessions may name beside CallbackURL's, as
+	// workers have them. None: any host.
+	CallbackHosts []string
+	// PayloadKey signs the account's sessions, as workers with TASK_KEYS demand.
+	// Zero: they are not signed.
+	PayloadKey tasks.PayloadKey
 }
 
 // Options are what the API needs.
@@ -53,7 +59,6 @@ const (
 type API struct {
 	mux             *http.ServeMux
 	keys            keyring
-	client          *tasks.Client
 	inspector       *worker.Inspector
 	redelivery      *worker.Redelivery
 	patience        time.Duration
@@ -75,14 +80,10 @@ func Enabled(accounts []Account) bool {
 // New makes the API. It connects to nothing. It refuses an account without a
 // name or a sender, one that is named twice, and a key of two accounts.
 func New(opts Options) (*API, error) {
-	keys, err := newKeyring(opts.Accounts)
-	if err != nil {
-		return nil, err
-	}
 	if opts.Redis == nil {
 		return nil, errors.New("api: no Redis")
 	}
-	client, err := tasks.NewClient(tasks.ClientConfig{Redis: opts.Redis})
+	keys, err := newKeyring(opts.Accounts, opts.Redis)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,6 @@ func New(opts Options) (*API, error) {
 	a := &API{
 		mux:             http.NewServeMux(),
 		keys:            keys,
-		client:          client,
 		inspector:       worker.NewInspector(opts.Redis),
 		redelivery:      worker.NewRedelivery(opts.Redis),
 		patience:        redisPatience,

@@ -90,6 +90,9 @@ func (a *account) checkCallback(f *fields, asked string) {
 		f.note("callback_url", "is required, for the account has none")
 		return
 	}
+	if target != a.callbackURL && !a.hosts.Allows(target) {
+		f.note("callback_url", "names a host that is not among the account's CALLBACK_HOSTS")
+	}
 	if err := a.sender.CheckURL(target); err != nil {
 		f.note("callback_url", strings.TrimPrefix(err.Error(), "webhook: callback URL "))
 	}

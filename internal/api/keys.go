@@ -10,6 +10,10 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/hostlist"
+	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -33,6 +37,8 @@ type account struct {
 	name        string
 	callbackURL string
 	sender      *webhook.Sender
+	client      *tasks.Client
+	hosts       hostlist.List
 	tests       chan struct{} // one for each test event that may be under way
 }
 
@@ -46,7 +52,7 @@ type holder struct {
 	slots   *slots
 }
 
-func newKeyring(accounts []Account) (keyring, error) {
+func newKeyring(accounts []Account, rdb redis.UniversalClient) (keyring, error) {
 	var keys keyring
 	named := map[string]bool{}
 	owner := map[[32]byte]string{}
@@ -60,7 +66,15 @@ func newKeyring(accounts []Account) (keyring, error) {
 			return nil, fmt.Errorf("api: the account %s has no sender", a.Name)
 		}
 		named[a.Name] = true
-		held := &account{a.Name, a.CallbackURL, a.Sender, make(chan struct{}, maxTestEvents)}
+		client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb, Account: a.Name, PayloadKey: a.PayloadKey})
+		if err != nil {
+			return nil, err
+		}
+		hosts, err := hostlist.Parse(a.CallbackHosts)
+		if err != nil {
+			return nil, fmt.Errorf("api: the callback hosts of account %s: %w", a.Name, err)
+		}
+		held := &account{a.Name, a.CallbackURL, a.Sender, client, hosts, make(chan struct{}, maxTestEvents)}
 		for _, hash := range a.Keys {
 			if other, taken := owner[hash]; taken && other != a.Name {
 				return nil, fmt.Errorf("api: the accounts %s and %s have the same API key: a key belongs to one", other, a.Name)

@@ -19,7 +19,7 @@ func (a *API) create(ctx context.Context, c call) (answer, error) {
 	if found.any() {
 		return answer{}, invalid(found)
 	}
-	err := a.client.Enqueue(ctx, session)
+	err := c.account.client.Enqueue(ctx, session)
 	if errors.Is(err, tasks.ErrDuplicate) {
 		return answer{}, errDuplicate
 	}
@@ -137,7 +137,7 @@ func (a *API) createMany(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := a.enqueueAll(ctx, batch); err != nil {
+	if err := c.account.enqueueAll(ctx, batch); err != nil {
 		return answer{}, err
 	}
 	results := batch.results
@@ -194,12 +194,12 @@ func (a *account) judge(ctx context.Context, bodies []json.RawMessage) (batch, e
 const batchWidth = 16
 
 // enqueueAll enqueues what is to be enqueued of a batch.
-func (a *API) enqueueAll(ctx context.Context, b batch) error {
+func (a *account) enqueueAll(ctx context.Context, b batch) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(batchWidth)
 	for _, session := range b.sessions {
 		group.Go(func() error {
-			result, err := a.enqueueOne(ctx, session.Session)
+			result, err := a.enqueue(ctx, session.Session)
 			b.results[session.at] = result
 			return err
 		})
@@ -207,7 +207,7 @@ func (a *API) enqueueAll(ctx context.Context, b batch) error {
 	return group.Wait()
 }
 
-func (a *API) enqueueOne(ctx context.Context, session tasks.Session) (BatchResult, error) {
+func (a *account) enqueue(ctx context.Context, session tasks.Session) (BatchResult, error) {
 	if err := ctx.Err(); err != nil {
 		return BatchResult{}, err
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"errors"
+	"iter"
 	"os"
 	"regexp"
 	"slices"
@@ -30,6 +31,8 @@ type Account struct {
 	// CallbackURL is the webhook of sessions that name none; "" is none. It is
 	// http only where Serve.CallbackAllowHTTP is set.
 	CallbackURL string
+	// CallbackHosts are hosts, and "*." with a domain; none allows every host.
+	CallbackHosts []string
 	// WebhookSecrets are the texts as configured, each base64 of 24 to 64 bytes
 	// with or without "whsec_" in front; none where only WebhookSigningKey signs.
 	WebhookSecrets Secret[[]string]
@@ -40,6 +43,10 @@ type Account struct {
 	// APIKeys are SHA-256 sums of API keys, none twice in all accounts; empty
 	// where the account has no HTTP API.
 	APIKeys Secret[[][32]byte]
+
+	// TaskKeys are the texts as configured, each "task_" and base64 of 32 bytes;
+	// the first signs, any verifies. None: payloads of tasks are not signed.
+	TaskKeys Secret[[]string]
 
 	accessTokenFile string
 }
@@ -82,9 +89,11 @@ func (in *input) readAccount(cfg *Serve, name string, checks []AccountCheck) Acc
 		MarkSignAccessToken: secret(in, "MARKSIGN_ACCESS_TOKEN", checkToken),
 		MarkSignLocale:      in.choice("MARKSIGN_LOCALE"),
 		CallbackURL:         parsed(in, "CALLBACK_URL", parseCallbackURL),
+		CallbackHosts:       parsed(in, "CALLBACK_HOSTS", shown(parseHosts)),
 		WebhookSecrets:      secret(in, "WEBHOOK_SECRETS", parseWebhookSecrets),
 		WebhookSigningKey:   secret(in, "WEBHOOK_SIGNING_KEY", checkSigningKey),
 		APIKeys:             secret(in, "API_KEYS", parseAPIKeys),
+		TaskKeys:            secret(in, "TASK_KEYS", parseTaskKeys),
 		accessTokenFile:     os.Getenv(token.fileName()),
 	}
 	in.checkAccount(cfg, a)
@@ -114,6 +123,10 @@ func (in *input) checkAccount(cfg *Serve, a Account) {
 		if slices.ContainsFunc(a.WebhookSecrets.Reveal(), func(secret string) bool { return slices.Contains(secrets, secret) }) {
 			in.fault("WEBHOOK_SECRETS", "has a secret of account "+other.Name+" too: make one for each with `identwatch secret webhook`")
 		}
+		taskKeys := other.TaskKeys.Reveal()
+		if slices.ContainsFunc(a.TaskKeys.Reveal(), func(key string) bool { return slices.Contains(taskKeys, key) }) {
+			in.fault("TASK_KEYS", "has a key of account "+other.Name+" too: make one for each with `identwatch secret task`")
+		}
 	}
 }
 
@@ -127,6 +140,22 @@ func (in *input) refuseCommonSecrets(names []string) {
 		for _, name := range []string{s.Name, s.fileName()} {
 			if !isBlank(os.Getenv(name)) {
 				in.fault(name, "is set, and ACCOUNTS too: say whose it is, as in "+prefix(names[0])+"_"+name)
+			}
+		}
+	}
+}
+
+// eachAccount yields the accounts of a list of names with the input of each;
+// without names there is one, "default", whose variables have no name in front.
+func (in *input) eachAccount(names []string) iter.Seq2[string, *input] {
+	return func(yield func(string, *input) bool) {
+		if names == nil {
+			yield(defaultAccount, in)
+			return
+		}
+		for _, name := range names {
+			if !yield(name, in.ofAccount(name)) {
+				return
 			}
 		}
 	}

@@ -98,6 +98,33 @@ func TestAccounts_HaveNoWebhookSecretInCommon(t *testing.T) {
 	}
 }
 
+func TestAccounts_HaveNoTaskKeyInCommon(t *testing.T) {
+	setTwoAccounts(t)
+	t.Setenv("SHOP_TASK_KEYS", "task_"+encoded(32, 5))
+	t.Setenv("CRM_EU_TASK_KEYS", "task_"+encoded(32, 6)+",task_"+encoded(32, 5))
+	_, err := LoadServe(Checks{})
+	if faults := faultsOf(t, err); len(faults) != 1 || !strings.Contains(faults["CRM_EU_TASK_KEYS"], "has a key of account shop too") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLoadEnqueue_ReadsWhatIsOfEachAccount(t *testing.T) {
+	setTwoAccounts(t)
+	t.Setenv("SHOP_TASK_KEYS", "task_"+encoded(32, 5))
+	t.Setenv("CALLBACK_HOSTS", "common.example")
+	t.Setenv("CRM_EU_CALLBACK_HOSTS", "*.crm.example")
+	cfg, err := LoadEnqueue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shop, crm := cfg.TaskKeys["shop"].Reveal(), cfg.TaskKeys["crm-eu"].Reveal(); len(shop) != 1 || len(crm) != 0 {
+		t.Errorf("got %d and %d keys", len(shop), len(crm))
+	}
+	if shop, crm := cfg.CallbackHosts["shop"], cfg.CallbackHosts["crm-eu"]; strings.Join(shop, ",") != "common.example" || strings.Join(crm, ",") != "*.crm.example" {
+		t.Errorf("got the hosts %q and %q", shop, crm)
+	}
+}
+
 func TestAccounts_ChecksAreAskedAboutEach(t *testing.T) {
 	setTwoAccounts(t)
 	t.Setenv("CALLBACK_URL", "https://common.example/")

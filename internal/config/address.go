@@ -101,6 +101,18 @@ func isPort(text string) bool {
 	return err == nil && port > 0
 }
 
+// parseHosts takes a list of hosts and wildcards and returns them as they are.
+func parseHosts(text string) ([]string, error) {
+	return parseList(text, func(item string) (string, error) {
+		name := strings.TrimPrefix(item, "*.")
+		_, notAddress := netip.ParseAddr(name)
+		if name == "" || strings.ContainsAny(name, "*/@?#[]") || strings.Contains(name, ":") && notAddress != nil || strings.ContainsFunc(name, isSpaceOrControl) {
+			return "", errors.New("it must be a host such as hooks.example.com, or *.example.com, without scheme, port and path")
+		}
+		return item, nil
+	})
+}
+
 // parseNetworks takes a list of networks and single addresses.
 func parseNetworks(text string) ([]netip.Prefix, error) {
 	return parseList(text, parseNetwork)

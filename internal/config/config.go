@@ -92,6 +92,11 @@ type Enqueue struct {
 	RedisURL Secret[string]
 	// Accounts are the names of ACCOUNTS, none where it is not set. See [ChooseAccount].
 	Accounts []string
+	// TaskKeys are, for each of Accounts or for "default", those of [Account].
+	TaskKeys map[string]Secret[[]string]
+	// CallbackURLs and CallbackHosts are, for each of them too, those of [Account].
+	CallbackURLs  map[string]string
+	CallbackHosts map[string][]string
 }
 
 // Redeliver is what `identwatch redeliver` needs.
@@ -167,7 +172,20 @@ func LoadServe(checks Checks) (Serve, error) {
 // [LoadServe], about these settings alone.
 func LoadEnqueue(checks ...Check[Enqueue]) (Enqueue, error) {
 	in := readEnvironment()
-	return settled(in, Enqueue{RedisURL: secret(in, "REDIS_URL", checkRedisURL), Accounts: in.accountNames()}, checks...)
+	cfg := Enqueue{
+		RedisURL: secret(in, "REDIS_URL", checkRedisURL),
+		Accounts: in.accountNames(),
+		TaskKeys: make(map[string]Secret[[]string]),
+
+		CallbackURLs:  make(map[string]string),
+		CallbackHosts: make(map[string][]string),
+	}
+	for name, own := range in.eachAccount(cfg.Accounts) {
+		cfg.TaskKeys[name] = secret(own, "TASK_KEYS", parseTaskKeys)
+		cfg.CallbackURLs[name] = parsed(own, "CALLBACK_URL", parseCallbackURL)
+		cfg.CallbackHosts[name] = parsed(own, "CALLBACK_HOSTS", shown(parseHosts))
+	}
+	return settled(in, cfg, checks...)
 }
 
 // LoadRedeliver reads the settings of `identwatch redeliver`. The error is as in
@@ -179,11 +197,8 @@ func LoadRedeliver(checks ...Check[Redeliver]) (Redeliver, error) {
 		Accounts:     in.accountNames(),
 		CallbackURLs: make(map[string]string),
 	}
-	for _, name := range cfg.Accounts {
-		cfg.CallbackURLs[name] = parsed(in.ofAccount(name), "CALLBACK_URL", parseCallbackURL)
-	}
-	if cfg.Accounts == nil { // else common ones were read with each
-		cfg.CallbackURLs[defaultAccount] = parsed(in, "CALLBACK_URL", parseCallbackURL)
+	for name, own := range in.eachAccount(cfg.Accounts) {
+		cfg.CallbackURLs[name] = parsed(own, "CALLBACK_URL", parseCallbackURL)
 	}
 	return settled(in, cfg, checks...)
 }

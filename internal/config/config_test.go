@@ -76,6 +76,7 @@ func TestLoadServe_Defaults(t *testing.T) {
 			WebhookSecrets:      NewSecret([]string{"whsec_" + encoded(32, 1)}),
 			WebhookSigningKey:   NewSecret(""),
 			APIKeys:             NewSecret[[][32]byte](nil),
+			TaskKeys:            NewSecret[[]string](nil),
 		}},
 		OutcomeKeys:     NewSecret([][]byte{bytes.Repeat([]byte{2}, 32)}),
 		Listen:          ":8080",
@@ -163,6 +164,7 @@ func TestLoadServe_EachVariableSetsItsField(t *testing.T) {
 		"LEASE": "3s", "SESSION_TIMEOUT": "1d", "DELIVERY_WINDOW": "30d", "DELIVERY_TIMEOUT": "1s",
 		"DELIVERY_CONCURRENCY": "1000", "REDELIVERY_WINDOW": "0", "LOG_LEVEL": "warn", "LOG_FORMAT": "text",
 		"SHUTDOWN_TIMEOUT": "17s", "API_KEYS": "sha256:" + strings.Repeat("ab", 32),
+		"TASK_KEYS": "task_" + encoded(32, 8) + ", task_" + encoded(32, 9), "CALLBACK_HOSTS": "hooks.example.com, *.shop.example,192.0.2.7,::1",
 	}
 	setRequired(t)
 	t.Setenv("MONITOR_PASSWORD", "without it MONITOR_WRITE is a fault")

@@ -89,6 +89,23 @@ var badValues = map[string][]struct{ value, want string }{
 		{"whsk_" + encoded(33, 1), "no signing key"},
 		{"whsk_***", "no signing key"},
 	},
+	"CALLBACK_HOSTS": {
+		{"https://example.com", "wrong at item 1: it must be a host"},
+		{"example.com:443", "without scheme, port and path"},
+		{"example.com, example.com/a", "wrong at item 2"},
+		{"a.*.example.com", "wrong at item 1"},
+		{"*", "wrong at item 1"},
+		{"*.", "wrong at item 1"},
+		{"a b.example", "wrong at item 1"},
+		{",", "nothing but separators"},
+	},
+	"TASK_KEYS": {
+		{encoded(32, 1), "wrong at item 1: it must be task_ and base64 of 32 random bytes"},
+		{"task_" + encoded(31, 1), "wrong at item 1"},
+		{"task_" + encoded(32, 0), "wrong at item 1"},
+		{"task_" + encoded(32, 1) + ",task_" + encoded(32, 2) + ",task_" + encoded(32, 1), "item 3: it is the same key as item 1"},
+		{",", "nothing but separators"},
+	},
 	"OUTCOME_KEYS": {
 		{"key", "wrong at item 1: it must be base64 of 32 bytes"},
 		{encoded(31, 1), "base64 of 32 bytes"},

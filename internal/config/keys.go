@@ -98,6 +98,30 @@ func parseOutcomeKey(item string) ([]byte, error) {
 	return key, nil
 }
 
+// taskKeySize is the size of a key that signs payloads, in bytes.
+const taskKeySize = 32
+
+// parseTaskKeys returns the keys of a list as they are, each different from the others.
+func parseTaskKeys(text string) ([]string, error) {
+	keys, err := parseList(text, func(item string) (string, error) {
+		encoded, marked := strings.CutPrefix(item, "task_")
+		raw, err := base64.StdEncoding.DecodeString(encoded)
+		if !marked || err != nil || len(raw) != taskKeySize || string(raw) == string(make([]byte, taskKeySize)) {
+			return "", errors.New("it must be task_ and base64 of 32 random bytes, for example from `identwatch secret task`")
+		}
+		return item, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, key := range keys {
+		if first := slices.Index(keys, key); first < i {
+			return nil, fmt.Errorf("wrong at item %d: it is the same key as item %d: write each once", i+1, first+1)
+		}
+	}
+	return keys, nil
+}
+
 // parseAPIKeys decodes the sums of a list, each different from the others.
 func parseAPIKeys(text string) ([][32]byte, error) {
 	sums, err := parseList(text, parseAPIKey)

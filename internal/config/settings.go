@@ -24,12 +24,14 @@ type environment struct {
 	MarkSignAllowHTTP   string `envconfig:"MARKSIGN_ALLOW_HTTP" default:"false" desc:"'true' allows MarkSign over plain http on other machines too, as for a simulator: access token and identities then cross the network in the clear"`
 
 	CallbackURL           string `envconfig:"CALLBACK_URL" of:"account" desc:"webhook to post to where a session names none"`
+	CallbackHosts         string `envconfig:"CALLBACK_HOSTS" of:"account" desc:"hosts that events may be posted to beside 'CALLBACK_URL', comma separated: 'hooks.example.com', or '*.example.com' for all names below it; without it a session may name any host"`
 	CallbackAllowHTTP     string `envconfig:"CALLBACK_ALLOW_HTTP" default:"false" desc:"'true' allows callbacks over plain http"`
 	CallbackAllowNetworks string `envconfig:"CALLBACK_ALLOW_NETWORKS" desc:"networks that callbacks may be in although they are not public, comma separated, such as '10.0.0.0/8'; link-local addresses and cloud metadata stay closed"`
 
 	WebhookSecrets    string `envconfig:"WEBHOOK_SECRETS" of:"account" need:"unless 'WEBHOOK_SIGNING_KEY' is set" secret:"true" desc:"base64 of 24 to 64 random bytes, with 'whsec_' in front or without, for example from 'identwatch secret webhook'; comma separated while you rotate them: all sign"`
 	WebhookSigningKey string `envconfig:"WEBHOOK_SIGNING_KEY" of:"account" need:"unless 'WEBHOOK_SECRETS' is set" secret:"true" desc:"'whsk_' and base64 of an Ed25519 seed (32 bytes) or private key (64 bytes), for example from 'identwatch secret signing': receivers verify with its public key and need no shared secret"`
 	APIKeys           string `envconfig:"API_KEYS" of:"account" secret:"true" desc:"'sha256:' and the SHA-256 of an API key in hexadecimal, for example from 'identwatch secret api'; comma separated: all are taken. Without it the account has no HTTP API"`
+	TaskKeys          string `envconfig:"TASK_KEYS" of:"account" secret:"true" desc:"'task_' and base64 of 32 random bytes, for example from 'identwatch secret task'; comma separated while you rotate them: the first signs what the HTTP API and 'identwatch enqueue' put into Redis, any of them verifies. With it a session that is not signed waits; without it everybody who can write to Redis can have sessions followed"`
 	OutcomeKeys       string `envconfig:"OUTCOME_KEYS" need:"yes" secret:"true" desc:"base64 of 32 random bytes, for example from 'identwatch secret outcome'; comma separated while you rotate them: the first seals results, all open them"`
 
 	Listen string `envconfig:"LISTEN" default:":8080" desc:"host:port that the service listens on, and that 'identwatch health' asks"`
