@@ -233,7 +233,7 @@ func TestReceivers_RefuseWhatIsNotForThem(t *testing.T) {
 			}
 			return h
 		}
-		large := append(bytes.Clone(body), bytes.Repeat([]byte(" "), 1<<20)...)
+		large := append(bytes.Clone(body), bytes.Repeat([]byte(" "), webhook.MaxBody)...)
 		for name, r := range map[string]struct {
 			header http.Header
 			body   []byte

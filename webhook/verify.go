@@ -28,16 +28,20 @@ var (
 	ErrTimestamp = errors.New("webhook: timestamp outside the tolerance")
 	// ErrSignature: no signature is by a key of the Verifier's for this id, timestamp and body.
 	ErrSignature = errors.New("webhook: no signature matches")
-	// ErrBody: the body could not be read whole, or is longer than 1 MiB.
-	ErrBody = errors.New("webhook: body unreadable or longer than 1 MiB")
+	// ErrBody: the body could not be read whole, or is longer than [MaxBody].
+	ErrBody = errors.New("webhook: body unreadable or longer than 9 MiB")
 )
+
+// MaxBody is how long an event may be, in bytes: an answer of MarkSign, which may have 8 MiB, and what is put around it.
+// Most events have a few KiB; long are those of persons who are on many lists. A receiver and every proxy before it must
+// let as much through.
+const MaxBody = 9 << 20
 
 const (
 	defaultTolerance = 5 * time.Minute
-	maxBody          = 1 << 20 // bytes of a request
-	maxID            = 256     // bytes of webhook-id
-	maxTimestamp     = 11      // digits of webhook-timestamp: enough to the year 5138
-	maxSignature     = 2048    // bytes of webhook-signature: 16 secrets and a key need 860
+	maxID            = 256  // bytes of webhook-id
+	maxTimestamp     = 11   // digits of webhook-timestamp: enough to the year 5138
+	maxSignature     = 2048 // bytes of webhook-signature: 16 secrets and a key need 860
 )
 
 // Verifier checks that a request is identwatch's. One matching signature by any of its keys is enough, so that keys
@@ -52,7 +56,7 @@ type Verifier struct {
 	Tolerance time.Duration
 }
 
-// Request reads, verifies and parses a request. The body may be up to 1 MiB and is used up, but not closed.
+// Request reads, verifies and parses a request. The body may be up to [MaxBody] and is used up, but not closed.
 //
 // The id is the same at every attempt to deliver an event: keep it with what you store, and acknowledge an id that you
 // have seen without acting on it again. It is empty unless a signature matched; with an error that wraps [ErrEvent] it
@@ -62,7 +66,7 @@ func (v Verifier) Request(r *http.Request) (id string, event Event, err error) {
 	if err != nil {
 		return "", Event{}, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, MaxBody))
 	if err != nil {
 		return "", Event{}, ErrBody
 	}

@@ -16,8 +16,6 @@ import (
 	"github.com/identwatch/identwatch/webhook"
 )
 
-const maxBody = 1 << 20 // bytes
-
 func main() {
 	in, err := openInbox(cmp.Or(os.Getenv("INBOX"), "inbox"))
 	if err != nil {
@@ -71,7 +69,7 @@ func list(text string) []string {
 // receive answers 204 once the event is on disk, and does nothing else: identwatch waits for 15 seconds at most.
 func receive(verifier webhook.Verifier, in inbox) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, webhook.MaxBody))
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			http.Error(w, "too large", http.StatusRequestEntityTooLarge)
 			return
@@ -81,7 +79,7 @@ func receive(verifier webhook.Verifier, in inbox) http.HandlerFunc {
 			return
 		}
 		if err := verifier.Verify(r.Header, body); err != nil {
-			log.Print("refused: ", err) // it quotes nothing of the request
+			log.Print("refused: ", err) // a header, the age or the signature; it quotes nothing of the request
 			http.Error(w, "refused", http.StatusUnauthorized)
 			return
 		}

@@ -61,28 +61,38 @@ async function store(id, body) {
 
 // --- The receiver: it answers 204 once an event is on disk, and does nothing else ---
 
+// Returns a function that says why a request is refused, or nothing if it is identwatch's. It quotes nothing of the request.
 function verifier(secrets) {
   const keys = secrets.split(',').map((secret) => Buffer.from(secret.trim().replace(/^whsec_/, ''), 'base64'));
   if (keys.some((key) => key.length < 24)) throw new Error('WEBHOOK_SECRETS holds no secret, or a bad one');
   return (id, timestamp, signatures, body) => {
-    if (!id || !/^[0-9]{1,11}$/.test(timestamp) || Math.abs(Date.now() / 1000 - Number(timestamp)) > tolerance) return false;
+    const missing = Object.entries({ 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signatures }).find(([, value]) => !value);
+    if (missing) return `${missing[0]} is missing`;
+    if (!/^[0-9]{1,11}$/.test(timestamp) || Math.abs(Date.now() / 1000 - Number(timestamp)) > tolerance) {
+      return 'webhook-timestamp is too far from now: check the clock';
+    }
     const given = signatures.split(' ').filter((s) => s.startsWith('v1,')).map((s) => Buffer.from(s.slice(3), 'base64'));
-    return keys.some((key) => {
+    const matches = keys.some((key) => {
       const expected = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest();
       return given.some((signature) => signature.length === expected.length && timingSafeEqual(signature, expected));
     });
+    return matches ? undefined : 'no signature matches: compare WEBHOOK_SECRETS with that of identwatch';
   };
 }
 
-function receiver(verified) {
+function receiver(fault) {
   const app = express().disable('x-powered-by');
   app.route('/webhooks/identwatch')
     // The bytes as they came, whatever their type says they are: they are what is signed.
-    .post(express.raw({ type: () => true, limit: '1mb', inflate: false }), async (request, response) => {
+    .post(express.raw({ type: () => true, limit: '9mb', inflate: false }), async (request, response) => {
       const header = (name) => request.get(name) ?? '';
       const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
       const id = header('webhook-id');
-      if (!verified(id, header('webhook-timestamp'), header('webhook-signature'), body)) return response.sendStatus(401);
+      const why = fault(id, header('webhook-timestamp'), header('webhook-signature'), body);
+      if (why) {
+        console.error('refused:', why);
+        return response.sendStatus(401);
+      }
       try {
         if (await store(id, body)) console.log('stored', id);
         response.status(204).end();

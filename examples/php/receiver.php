@@ -5,7 +5,7 @@ declare(strict_types=1);
 
 require __DIR__ . '/inbox.php';
 
-const MAX_BODY = 1 << 20; // bytes
+const MAX_BODY = 9 << 20; // bytes: the longest event
 const TOLERANCE = 300; // seconds
 
 /** @return list<string> the keys of WEBHOOK_SECRETS, of which any may have signed */
@@ -22,10 +22,16 @@ function keys(): array
     return $keys;
 }
 
-function verified(string $id, string $timestamp, string $signatures, string $body): bool
+/** Says why a request is refused, or null if it is identwatch's. It quotes nothing of the request. */
+function fault(string $id, string $timestamp, string $signatures, string $body): ?string
 {
-    if ($id === '' || !preg_match('/^[0-9]{1,11}$/D', $timestamp) || abs(time() - (int) $timestamp) > TOLERANCE) {
-        return false;
+    foreach (['webhook-id' => $id, 'webhook-timestamp' => $timestamp, 'webhook-signature' => $signatures] as $name => $value) {
+        if ($value === '') {
+            return "$name is missing";
+        }
+    }
+    if (!preg_match('/^[0-9]{1,11}$/D', $timestamp) || abs(time() - (int) $timestamp) > TOLERANCE) {
+        return 'webhook-timestamp is too far from now: check the clock';
     }
     $matches = false;
     foreach (keys() as $key) {
@@ -34,7 +40,7 @@ function verified(string $id, string $timestamp, string $signatures, string $bod
             $matches = hash_equals($expected, $signature) || $matches;
         }
     }
-    return $matches;
+    return $matches ? null : 'no signature matches: compare WEBHOOK_SECRETS with that of identwatch';
 }
 
 /** Keeps an event and says whether it is new. */
@@ -56,7 +62,9 @@ function answer(): int
         return 413;
     }
     $id = $_SERVER['HTTP_WEBHOOK_ID'] ?? '';
-    if (!verified($id, $_SERVER['HTTP_WEBHOOK_TIMESTAMP'] ?? '', $_SERVER['HTTP_WEBHOOK_SIGNATURE'] ?? '', $body)) {
+    $fault = fault($id, $_SERVER['HTTP_WEBHOOK_TIMESTAMP'] ?? '', $_SERVER['HTTP_WEBHOOK_SIGNATURE'] ?? '', $body);
+    if ($fault !== null) {
+        error_log("refused: $fault");
         return 401;
     }
     if (store($id, $body)) {

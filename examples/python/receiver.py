@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-MAX_BODY = 1 << 20  # bytes
+MAX_BODY = 9 << 20  # bytes: the longest event
 TOLERANCE = 300  # seconds
 KEEP_IDS = 30 * 86400  # seconds; identwatch may repeat an event for 13 days, by default
 
@@ -63,14 +63,20 @@ def parse_secrets(text: str) -> list[bytes]:
     return keys
 
 
-def verified(keys: list[bytes], headers, body: bytes) -> bool:
-    event_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not event_id or not re.fullmatch("[0-9]{1,11}", timestamp) or abs(time.time() - int(timestamp)) > TOLERANCE:
-        return False
+def fault(keys: list[bytes], headers, body: bytes) -> str | None:
+    """Says why a request is refused, or None if it is identwatch's. It quotes nothing of the request."""
+    for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
+        if not headers.get(name):
+            return f"{name} is missing"
+    event_id, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
+    if not re.fullmatch("[0-9]{1,11}", timestamp) or abs(time.time() - int(timestamp)) > TOLERANCE:
+        return "webhook-timestamp is too far from now: check the clock"
     message = f"{event_id}.{timestamp}.".encode("latin-1") + body
     expected = [b"v1," + base64.b64encode(hmac.digest(key, message, hashlib.sha256)) for key in keys]
-    given = headers.get("webhook-signature", "").encode("latin-1").split(b" ")
-    return any(hmac.compare_digest(e, g) for e in expected for g in given)
+    given = headers["webhook-signature"].encode("latin-1").split(b" ")
+    if any(hmac.compare_digest(e, g) for e in expected for g in given):
+        return None
+    return "no signature matches: compare WEBHOOK_SECRETS with that of identwatch"
 
 
 async def read(request: Request) -> bytes | None:
@@ -91,7 +97,8 @@ async def receive(request: Request) -> Response:
     body = await read(request)
     if body is None:
         return Response(status_code=413)
-    if not verified(app.state.keys, request.headers, body):
+    if why := fault(app.state.keys, request.headers, body):
+        log.warning("refused: %s", why)
         return Response(status_code=401)
     event_id = request.headers["webhook-id"]
     if await run_in_threadpool(store, event_id, body):  # an exception is answered with 500, and it is posted again

@@ -212,7 +212,7 @@ func TestReceivers_StoreAnEventOnce(t *testing.T) {
 // checkHandledOnce waits for the log line of an event and counts it.
 func checkHandledOnce(t *testing.T, p *process, id string) {
 	t.Helper()
-	want := "stored " + id + " identification.completed"
+	want := "stored " + id + "\n"
 	for deadline := time.Now().Add(5 * time.Second); !strings.Contains(p.output(), want) && time.Now().Before(deadline); {
 		<-time.After(10 * time.Millisecond)
 	}

@@ -113,16 +113,13 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.WriteHeader(d.Status)
 }
 
-// maxBody is the most that is read of a request, in bytes.
-const maxBody = 1 << 20
-
 func (r *Receiver) read(req *http.Request) Delivery {
 	conduct := r.currentConduct()
 	d := Delivery{At: time.Now(), Header: req.Header, Status: cmp.Or(conduct.Answer, http.StatusNoContent), Delay: conduct.Delay}
 	if conduct.HangUp {
 		d.Status = 0
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, req.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, req.Body, webhook.MaxBody))
 	if err != nil {
 		d.Fault, d.Status = webhook.ErrBody, http.StatusRequestEntityTooLarge
 		return d

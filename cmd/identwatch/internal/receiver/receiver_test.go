@@ -72,7 +72,7 @@ func TestReceiver_RefusesWhatIsNotVerified(t *testing.T) {
 	}{
 		{stranger.post(t.Context(), "evt_1", event), http.StatusUnauthorized, "NOT verified"},
 		{p.post(t.Context(), "evt_1", `{"type":"x"}`), http.StatusBadRequest, "verified, but no event"},
-		{p.post(t.Context(), "evt_1", strings.Repeat("x", maxBody+1)), http.StatusRequestEntityTooLarge, "NOT verified"},
+		{p.post(t.Context(), "evt_1", strings.Repeat("x", webhook.MaxBody+1)), http.StatusRequestEntityTooLarge, "NOT verified"},
 	} {
 		if test.got != test.want {
 			t.Errorf("got %d, want %d", test.got, test.want)
