@@ -3,13 +3,13 @@ package main
 import (
 	"net"
 	"net/http"
-	"net/netip"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/demo"
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/desk"
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
 	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/monitor"
 )
@@ -98,13 +98,6 @@ func deskOf(stage *demo.Stage) (http.Handler, error) {
 
 // isLoopback reports whether an address to listen on is of this machine alone.
 func isLoopback(listen string) bool {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
+	_, _, err := net.SplitHostPort(listen)
+	return err == nil && httpd.IsLoopback(listen)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 type receiveFlags struct {
 	listen     string
 	publicKeys []string
+	hosts      []string
 	full       bool
 	answer     int
 	delay      time.Duration
@@ -46,6 +48,7 @@ persons alone. GET /receiver/events tells as JSON how often each event came.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runReceive(cmd, flags) },
 	}
 	f := cmd.Flags()
+	f.StringSliceVar(&flags.hosts, "host", nil, "another `name` under which it is asked, beside its addresses; may be repeated")
 	f.StringVar(&flags.listen, "listen", "127.0.0.1:8091", "`host:port` to listen on")
 	f.StringSliceVar(&flags.publicKeys, "public-key", nil, "`key` that events are signed with, whpk_..., as serve logs it at its start; may be repeated")
 	f.BoolVar(&flags.full, "full", false, "print the bodies, personal data and all")
@@ -86,12 +89,15 @@ func runReceive(cmd *cobra.Command, flags receiveFlags) error {
 	if err != nil {
 		return err
 	}
+	warnOfExposedFiles(newLogger(cmd.ErrOrStderr(), slog.LevelWarn, "text"))
 	printer := &deliveryPrinter{&printer{out: cmd.OutOrStdout()}, flags.full}
 	r := receiver.New(receiver.Options{
 		Verifier: verifier, OnDelivery: printer.print,
 		Conduct: receiver.Conduct{Answer: flags.answer, Delay: flags.delay},
 	})
-	server, err := httpd.Start(cmd.Context(), httpd.Options{Addr: flags.listen, Handler: receiverHandler(r)})
+	server, err := httpd.Start(cmd.Context(), httpd.Options{
+		Addr: flags.listen, Handler: httpd.OwnNames(flags.listen, flags.hosts, receiverHandler(r)),
+	})
 	if err != nil {
 		return fmt.Errorf("opening --listen: %w", err)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -101,5 +103,49 @@ func TestReceive_NeedsAKey(t *testing.T) {
 	environmentOf(t, map[string]string{"WEBHOOK_SECRETS": "geheim"})
 	if code, _, stderr := exec(t, "", "receive"); code != exitUsage || !strings.Contains(stderr, "WEBHOOK_SECRETS: is wrong") || strings.Contains(stderr, "geheim") {
 		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
+
+// A page of another site may have its name lead to this machine.
+func TestReceiveAndSimulate_AnswerUnderTheirOwnNamesAlone(t *testing.T) {
+	environmentOf(t, map[string]string{"WEBHOOK_SECRETS": key(32, 1)})
+	bases := []string{
+		start(t, nil, "receive", "--listen", "127.0.0.1:0", "--host", "mine.example").stdout.match(t, `receiver at (http://\S+): `),
+		start(t, nil, "simulate", "--listen", "127.0.0.1:0", "--host", "mine.example").stdout.match(t, `simulated MarkSign at (http://\S+):`),
+	}
+	for i, path := range []string{"/receiver/events", "/simulator/sessions"} {
+		for host, want := range map[string]int{"": 200, "localhost": 200, "mine.example:80": 200, "evil.example": 403} {
+			req, err := http.NewRequest(http.MethodGet, bases[i]+path, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = host
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.StatusCode != want {
+				t.Errorf("%s asked as %q: %d, want %d", path, host, res.StatusCode, want)
+			}
+		}
+	}
+}
+
+func TestSecretFiles_ThatEverybodyCanReadAreWarnedOf(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(key(32, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[os.FileMode]bool{0o600: false, 0o644: true} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		environmentOf(t, map[string]string{"WEBHOOK_SECRETS_FILE": file})
+		p := start(t, nil, "receive", "--listen", "127.0.0.1:0")
+		p.stdout.match(t, `receiver at`)
+		if warned := strings.Contains(p.stderr.String(), "setting=WEBHOOK_SECRETS_FILE"); warned != want {
+			t.Errorf("mode %v: warned is %t, %s", mode, warned, p.stderr.String())
+		}
 	}
 }

@@ -63,6 +63,11 @@ var kinds = []kind{
 			return []assignment{{"API_KEY", key}, {"API_KEYS", "sha256:" + hex.EncodeToString(hash[:])}}
 		},
 	},
+	{
+		name:  "monitor",
+		about: "MONITOR_PASSWORD: for the service, and for the operators who look at /monitor/.",
+		new:   func() []assignment { return []assignment{{"MONITOR_PASSWORD", rand.Text()}} },
+	},
 }
 
 // everyKind stands for each of them.
@@ -77,7 +82,7 @@ func newOutcomeKey() string {
 func newSecret() *cobra.Command {
 	var bare bool
 	cmd := &cobra.Command{
-		Use:   "secret {webhook | signing | outcome | task | api | all}...",
+		Use:   "secret {webhook | signing | outcome | task | api | monitor | all}...",
 		Short: "Make new secrets and keys for the configuration",
 		Long: `secret makes new secrets and prints them as lines for an .env file:
 
@@ -88,6 +93,7 @@ func newSecret() *cobra.Command {
   task      TASK_KEYS, which those sign with who put sessions into Redis
   api       API_KEY, which an application uses the HTTP API with, and API_KEYS,
             the SHA-256 of it, which the service is configured with
+  monitor   MONITOR_PASSWORD, which /monitor/ asks operators for
   all       each of them
 
 They are random, and kept nowhere: what is not saved is gone. It makes the first

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/system"
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/webhook"
 	"github.com/identwatch/identwatch/worker"
@@ -74,6 +75,25 @@ type service struct {
 	api      http.Handler // says how to turn the API on if no account has a key
 	monitor  http.Handler // of the queues; nil where there is no password for it
 	found    atomic.Bool  // Redis was found fit
+	// connections is how many the worker may have open, with a few files more.
+	connections int
+}
+
+// otherFiles are what a process has open beside connections to MarkSign and
+// receivers: those to Redis, of the pool and of asynq's own, and its own files.
+const otherFiles = 100
+
+// connectionsOf is the most that the settings allow the worker to have open.
+func connectionsOf(cfg config.Serve) int {
+	ofAccount := cfg.PollWorkers + 2*cfg.DeliveryConcurrency
+	return len(cfg.Accounts)*ofAccount + otherFiles
+}
+
+// warnOfExposedFiles logs the settings whose secret everybody can read.
+func warnOfExposedFiles(log *slog.Logger, accounts ...string) {
+	for _, name := range config.ExposedFiles(accounts...) {
+		log.Warn("everybody on this machine can read or change the file of a secret: chmod 600 it, or give it to the group of this user alone", "setting", name)
+	}
 }
 
 // newService puts the parts together. It connects to nothing.
@@ -99,7 +119,7 @@ func newService(cfg config.Serve, log *slog.Logger) (*service, error) {
 	}
 	return &service{
 		listen: cfg.Listen, log: log, redis: rdb, worker: w, accounts: accounts, metrics: metrics,
-		api: api, monitor: newMonitor(cfg, rdb, log),
+		api: api, monitor: newMonitor(cfg, rdb, log), connections: connectionsOf(cfg),
 	}, nil
 }
 
@@ -139,6 +159,15 @@ func (s *service) run(ctx context.Context) error {
 
 func (s *service) logStart(addr string) {
 	s.log.Info("identwatch starts", "version", currentVersion(), "listen", addr)
+	if files := system.Files(); files > 0 && s.connections > files-httpd.MaxConns(files) {
+		s.log.Warn("the process may have fewer files open than its settings can need: raise the limit (ulimit -n, LimitNOFILE), or lower POLL_WORKERS and DELIVERY_CONCURRENCY",
+			"limit", files, "for_the_server", httpd.MaxConns(files), "for_the_rest", s.connections)
+	}
+	names := make([]string, len(s.accounts))
+	for i, a := range s.accounts {
+		names[i] = a.Name
+	}
+	warnOfExposedFiles(s.log, names...)
 	for _, a := range s.accounts {
 		attrs := []any{"account", a.Name, "callback", a.CallbackURL != "", "api", len(a.APIKeys.Reveal()) > 0}
 		if a.signs != (webhook.PublicKey{}) {

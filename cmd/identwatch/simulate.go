@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 // simulateFlags are the flags as they were given.
 type simulateFlags struct {
 	listen, accessToken string
+	hosts               []string
 	seed                uint64
 	polls               bool
 	load                loadFlags
@@ -48,8 +50,9 @@ Rates are shares of the calls, from 0 to 1.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runSimulate(cmd, flags) },
 	}
 	f := cmd.Flags()
+	f.StringSliceVar(&flags.hosts, "host", nil, "another `name` under which it is asked, beside its addresses; may be repeated")
 	f.StringVar(&flags.listen, "listen", "127.0.0.1:8090", "`host:port` to listen on")
-	f.StringVar(&flags.accessToken, "access-token", "", "the `token` that calls must carry; without it and MARKSIGN_ACCESS_TOKEN any will do")
+	f.StringVar(&flags.accessToken, "access-token", "", "the `token` that calls must carry, for everybody on this machine to see; without it and MARKSIGN_ACCESS_TOKEN any will do")
 	f.Uint64Var(&flags.seed, "seed", 0, "makes chance repeatable; 0 is another one each time")
 	f.BoolVar(&flags.polls, "polls", false, "print a line for each poll too")
 	flags.load.register(f)
@@ -70,6 +73,7 @@ func runSimulate(cmd *cobra.Command, flags simulateFlags) error {
 	if err != nil {
 		return err
 	}
+	warnOfExposedFiles(newLogger(cmd.ErrOrStderr(), slog.LevelWarn, "text"))
 	if flags.accessToken == "" {
 		flags.accessToken = cfg.MarkSignAccessToken.Reveal()
 	}
@@ -79,7 +83,9 @@ func runSimulate(cmd *cobra.Command, flags simulateFlags) error {
 	}
 	printer := &simulatorPrinter{&printer{out: out}, flags.polls}
 	sim := marksim.New(marksim.Options{AccessToken: flags.accessToken, Seed: flags.seed, OnEvent: printer.print})
-	server, err := httpd.Start(cmd.Context(), httpd.Options{Addr: flags.listen, Handler: simulatorHandler(sim)})
+	server, err := httpd.Start(cmd.Context(), httpd.Options{
+		Addr: flags.listen, Handler: httpd.OwnNames(flags.listen, flags.hosts, simulatorHandler(sim)),
+	})
 	if err != nil {
 		return fmt.Errorf("opening --listen: %w", err)
 	}

@@ -86,6 +86,21 @@ func TestCompose_SetsKnownVariablesAlone(t *testing.T) {
 	}
 }
 
+// A command line is for every user of the machine to see.
+func TestCompose_HasNoSecretOnACommandLine(t *testing.T) {
+	t.Parallel()
+	for name, service := range readCompose(t).Services {
+		for _, s := range Settings() {
+			if s.Secret && strings.Contains(strings.Join(service.Command, " "), "${"+s.Name) {
+				t.Errorf("the command of service %s has %s", name, s.Name)
+			}
+		}
+	}
+	if _, set := readCompose(t).Services["simulator"].Environment["MARKSIGN_ACCESS_TOKEN"]; !set {
+		t.Error("the simulator does not get the access token")
+	}
+}
+
 func TestCompose_RedisKeepsWhatItAccepted(t *testing.T) {
 	t.Parallel()
 	redis := readCompose(t).Services["redis"]

@@ -125,12 +125,12 @@ func TestDeploy_MakesAnEnvironmentThatServes(t *testing.T) {
 	if !found {
 		t.Fatal("the block does not start Compose")
 	}
-	const inContainer = "docker compose build\ndocker compose run --rm --no-deps -T identwatch"
-	if !strings.Contains(block, inContainer) {
+	const build, inContainer = "docker compose build\n", "docker compose run --rm --no-deps -T identwatch"
+	if !strings.Contains(block, build+inContainer) {
 		t.Fatal("the block does not make secrets in the container")
 	}
 	dir := t.TempDir()
-	shell(t, dir, strings.ReplaceAll(block, inContainer, "identwatch"))
+	shell(t, dir, strings.NewReplacer(build, "", inContainer, "identwatch").Replace(block))
 	file := filepath.Join(dir, ".env")
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v, error %v", info.Mode(), err)
@@ -148,8 +148,31 @@ func TestDeploy_MakesAnEnvironmentThatServes(t *testing.T) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		t.Setenv(name, value)
 	}
-	if _, err := config.LoadServe(config.Checks{}); err != nil {
-		t.Error(err)
+	cfg, err := config.LoadServe(config.Checks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.MonitorPassword.Reveal() == "" || strings.Contains(string(text), "API_KEY=") {
+		t.Error("there is no password for /monitor, or the service gets the application's key")
+	}
+	walk(t, dir)
+}
+
+// walk runs the service with the environment that the recipe made, and what it
+// says to do next.
+func walk(t *testing.T, dir string) {
+	t.Helper()
+	onPath(t, "curl")
+	url, _ := aRedis(t)
+	service := freeport.Port(t)
+	const begin = `set -a; . ./.env; set +a
+identwatch serve &
+for i in $(seq 200); do curl -s -o /dev/null "http://127.0.0.1:$PORT/healthz" && break; sleep 0.1; done
+`
+	next := strings.ReplaceAll(script(t, "api-key.env)"), "http://127.0.0.1:8080", "http://127.0.0.1:"+service)
+	out := shell(t, dir, begin+next, "REDIS_URL="+url, "LISTEN=127.0.0.1:"+service, "PORT="+service, "MARKSIGN_URL=http://127.0.0.1:1")
+	if !strings.Contains(out, `"state":"waiting"`) {
+		t.Errorf("the walk says\n%s", out)
 	}
 }
 

@@ -1,10 +1,9 @@
 package desk
 
 import (
-	"net"
 	"net/http"
-	"net/netip"
-	"strings"
+
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
 )
 
 // policy lets the page load its own files and talk to its own server, and nothing
@@ -22,25 +21,12 @@ func guard(h http.Handler) http.Handler {
 	}))
 	protected := origins.Handler(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLoopback(r.Host) {
+		if !httpd.IsLoopback(r.Host) {
 			refuse(w, http.StatusForbidden, "this server answers under the names of this machine alone: open it at http://127.0.0.1 or http://localhost, with its port")
 			return
 		}
 		protected.ServeHTTP(w, r)
 	})
-}
-
-// isLoopback reports whether a Host header names this machine.
-func isLoopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
 }
 
 // own sets what the desk's own answers say of themselves.

@@ -3,6 +3,7 @@
 package httpd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,12 +12,15 @@ import (
 	"net/http"
 	"runtime/debug"
 	"time"
+
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/system"
 )
 
 // Server is an HTTP server that is listening.
 type Server struct {
 	http     *http.Server
 	listener net.Listener
+	conns    *conns
 	done     chan struct{}
 	err      error // once done is closed
 }
@@ -29,9 +33,12 @@ type Options struct {
 	WriteTimeout time.Duration
 	// Log receives what the server has to complain of. Nil: nobody does.
 	Log *slog.Logger
+
+	maxConns int // zero: MaxConns of the files that the process may open
 }
 
-// Start opens the address and serves it in the background.
+// Start opens the address and serves it in the background. It has at most
+// [MaxConns] connections open at once.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	var listening net.ListenConfig
 	listener, err := listening.Listen(ctx, "tcp", opts.Addr)
@@ -42,17 +49,21 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	open := newConns(cmp.Or(opts.maxConns, MaxConns(system.Files())), log)
 	s := &Server{
 		http: &http.Server{
-			Handler:           guarded(opts.Handler, log),
+			Handler:           open.working(guarded(opts.Handler, log)),
+			ConnState:         open.changed,
+			ConnContext:       withConn,
 			ReadHeaderTimeout: 5 * time.Second,
 			ReadTimeout:       15 * time.Second,
 			WriteTimeout:      opts.WriteTimeout,
-			IdleTimeout:       2 * time.Minute,
+			IdleTimeout:       30 * time.Second,
 			MaxHeaderBytes:    64 << 10,
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		},
 		listener: listener,
+		conns:    open,
 		done:     make(chan struct{}),
 	}
 	go s.serve()

@@ -1,0 +1,147 @@
+package httpd
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+)
+
+func dial(t *testing.T, s *Server) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func isClosed(t *testing.T, conn net.Conn) bool {
+	t.Helper()
+	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+	_, err := conn.Read(make([]byte, 1))
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func ask(t *testing.T, conn net.Conn, path string) int {
+	t.Helper()
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body)
+	return res.StatusCode
+}
+
+func TestConns_ANewOneTakesThePlaceOfTheLongestIdle(t *testing.T) {
+	t.Parallel()
+	held, release := make(chan struct{}), make(chan struct{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("/hold", func(http.ResponseWriter, *http.Request) { close(held); <-release })
+	mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) {})
+	s, err := Start(t.Context(), Options{Addr: "127.0.0.1:0", Handler: mux, maxConns: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Stop(t.Context(), time.Second) })
+	working := dial(t, s)
+	answered := make(chan int, 1)
+	go func() { answered <- ask(t, working, "/hold") }()
+	<-held
+	half := dial(t, s) // never ends its header
+	fmt.Fprint(half, "GET / HTTP/1.1\r\nHost:")
+	idle := dial(t, s)
+	if got := ask(t, idle, "/"); got != http.StatusOK {
+		t.Errorf("got %d", got)
+	}
+	if got := ask(t, dial(t, s), "/"); got != http.StatusOK || !isClosed(t, half) {
+		t.Errorf("one more gets %d, and the one that never asks is open", got)
+	}
+	if got := ask(t, dial(t, s), "/"); got != http.StatusOK || !isClosed(t, idle) {
+		t.Errorf("one more gets %d, and the idle one is open", got)
+	}
+	close(release)
+	if got := <-answered; got != http.StatusOK {
+		t.Errorf("the request under way gets %d", got)
+	}
+	if n := s.conns.count(); n > 3 {
+		t.Errorf("%d connections are open", n)
+	}
+}
+
+func TestConns_WhenAllWorkANewOneIsClosed(t *testing.T) {
+	t.Parallel()
+	held, release := make(chan struct{}, 2), make(chan struct{})
+	s, err := Start(t.Context(), Options{Addr: "127.0.0.1:0", maxConns: 2, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		held <- struct{}{}
+		<-release
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Stop(t.Context(), time.Second) })
+	for range 2 {
+		fmt.Fprint(dial(t, s), "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		<-held
+	}
+	if !isClosed(t, dial(t, s)) {
+		t.Error("a third is open")
+	}
+	close(release)
+}
+
+func TestMaxConns_IsAShareOfTheFiles(t *testing.T) {
+	t.Parallel()
+	for files, want := range map[int]int{0: 4096, 20: 8, 256: 64, 1024: 256, 1 << 20: 4096} {
+		if got := MaxConns(files); got != want {
+			t.Errorf("of %d files: %d, want %d", files, got, want)
+		}
+	}
+}
+
+func TestOwnNames_RefuseTheNamesOfSites(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		listen, host string
+		want         bool
+	}{
+		{"127.0.0.1:8091", "127.0.0.1:8091", true},
+		{"127.0.0.1:8091", "localhost:8091", true},
+		{"127.0.0.1:8091", "LOCALHOST", true},
+		{"[::1]:8091", "[::1]:8091", true},
+		{"127.0.0.1:8091", "host.test:8091", true}, // named
+		{"127.0.0.1:8091", "evil.example:8091", false},
+		{"127.0.0.1:8091", "127.0.0.1.evil.example", false},
+		{"127.0.0.1:8091", "receiver:8091", false},
+		{"127.0.0.1:8091", "192.168.1.7:8091", false},
+		{"127.0.0.1:8091", "", false},
+		{":8091", "receiver:8091", true},
+		{":8091", "192.168.1.7:8091", true},
+		{"0.0.0.0:8091", "[fd00::1]:8091", true},
+		{":8091", "evil.example:8091", false},
+		{":8091", "receiver.", false},
+		{":8091", "", false},
+	} {
+		r, err := http.NewRequest(http.MethodGet, "/", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = test.host
+		asked := false
+		h := OwnNames(test.listen, []string{"host.test"}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if asked != test.want || !asked && rec.Code != http.StatusForbidden {
+			t.Errorf("%s asked as %q: %t, %d", test.listen, test.host, asked, rec.Code)
+		}
+	}
+}
