@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -10,6 +11,9 @@ import (
 
 // maxURL bounds a callback URL, in bytes.
 const maxURL = 2048
+
+// ErrAddress is what [Sender.CheckURL] says of a literal IP address that may not be dialled. It wraps it with the reason.
+var ErrAddress = errors.New("webhook: callback URL has an address that is not allowed")
 
 // CheckURL refuses a callback URL for what can be seen without DNS: it must be absolute, https (or http if that is allowed),
 // have a host, no user, no fragment, port 443 or one above 1023 (80 too if http is allowed), and 2048 bytes at most; a
@@ -64,9 +68,9 @@ func (s *Sender) checkTarget(u *url.URL) error {
 func describeRefusal(err error) error {
 	switch {
 	case errors.Is(err, errClosed):
-		return errors.New("webhook: callback URL has an address that can never be allowed: link-local, cloud metadata, or the service's own")
+		return fmt.Errorf("%w: link-local addresses, cloud metadata, and what the service itself needs or listens on stay closed", ErrAddress)
 	case err != nil:
-		return errors.New("webhook: callback URL has an address that is not public: to allow it, add its network to CALLBACK_ALLOW_NETWORKS")
+		return fmt.Errorf("%w: it is not public, so add its network to CALLBACK_ALLOW_NETWORKS or write another", ErrAddress)
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ const (
 )
 
 // detailUnreachable stands for all of them.
-const detailUnreachable = "unknown name, or address not allowed"
+const detailUnreachable = "name unknown, or address not public and not in CALLBACK_ALLOW_NETWORKS"
 
 // PublicDetail returns a [Result]'s Detail as it may be shown to those who choose callback URLs: it does not say whether
 // a name is unknown or leads to an address that is refused.

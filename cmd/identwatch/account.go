@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/closed"
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
@@ -21,14 +22,15 @@ type account struct {
 	tasks  []tasks.PayloadKey
 }
 
-func newAccounts(cfg config.Serve) ([]account, error) {
+// newAccounts makes the accounts of the service. Their events reach nothing of what is shut.
+func newAccounts(cfg config.Serve, shut *closed.Addresses) ([]account, error) {
 	var all []account
 	for _, c := range cfg.Accounts {
 		signer, public, err := newSigner(c)
 		if err != nil {
 			return nil, fmt.Errorf("account %s: %w", c.Name, err)
 		}
-		sender, err := newSender(cfg, signer)
+		sender, err := newSender(cfg, signer, shut)
 		if err != nil {
 			return nil, fmt.Errorf("account %s: %w", c.Name, err)
 		}

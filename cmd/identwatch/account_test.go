@@ -46,7 +46,7 @@ func TestTokens_TakeAChangedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accounts, err := newAccounts(cfg)
+	accounts, err := newAccounts(cfg, closedTo(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}

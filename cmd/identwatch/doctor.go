@@ -108,7 +108,7 @@ func (f doctorFlags) report(cmd *cobra.Command, checks []doctor.Check, failed er
 // examined is what the configuration names, put together as serve does. It
 // connects to nothing.
 func examined(cfg config.Serve) (doctor.Options, error) {
-	accounts, err := newAccounts(cfg)
+	accounts, err := newAccounts(cfg, closedTo(cfg))
 	if err != nil {
 		return doctor.Options{}, err
 	}

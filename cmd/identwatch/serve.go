@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/closed"
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/system"
 	"github.com/identwatch/identwatch/internal/config"
@@ -67,6 +68,7 @@ Exit codes: 0 stopped by a signal, 1 failed at run time, 2 wrong configuration.`
 // service is one process of `identwatch serve`.
 type service struct {
 	listen   string
+	shut     *closed.Addresses // to callbacks
 	log      *slog.Logger
 	redis    redis.UniversalClient
 	worker   *worker.Worker
@@ -98,7 +100,8 @@ func warnOfExposedFiles(log *slog.Logger, accounts ...string) {
 
 // newService puts the parts together. It connects to nothing.
 func newService(cfg config.Serve, log *slog.Logger) (*service, error) {
-	accounts, err := newAccounts(cfg)
+	shut := closedTo(cfg)
+	accounts, err := newAccounts(cfg, shut)
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +109,7 @@ func newService(cfg config.Serve, log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	rdb.AddHook(shut.Hook())
 	metrics := newRegistry()
 	opts := workerOptions(cfg, accounts, rdb, log)
 	opts.Metrics = metrics
@@ -118,7 +122,7 @@ func newService(cfg config.Serve, log *slog.Logger) (*service, error) {
 		return nil, errors.Join(err, rdb.Close())
 	}
 	return &service{
-		listen: cfg.Listen, log: log, redis: rdb, worker: w, accounts: accounts, metrics: metrics,
+		listen: cfg.Listen, shut: shut, log: log, redis: rdb, worker: w, accounts: accounts, metrics: metrics,
 		api: api, monitor: newMonitor(cfg, rdb, log), connections: connectionsOf(cfg),
 	}, nil
 }
@@ -137,6 +141,7 @@ func (s *service) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening LISTEN: %w", err)
 	}
+	s.shut.Listen(server.Addr()) // LISTEN may have been a name, or any port
 	s.logStart(server.Addr())
 
 	ctx, cancel := context.WithCancel(ctx)

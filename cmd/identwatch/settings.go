@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/closed"
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/hostlist"
 	"github.com/identwatch/identwatch/tasks"
@@ -27,7 +28,7 @@ var serveChecks = config.Checks{
 		{
 			Names: []string{"CALLBACK_ALLOW_NETWORKS"},
 			Find: func(cfg config.Serve) error {
-				_, err := newSender(cfg, throwawaySigner())
+				_, err := newSender(cfg, throwawaySigner(), closedTo(cfg))
 				return refused(err)
 			},
 		},
@@ -60,7 +61,7 @@ var serveChecks = config.Checks{
 		{
 			Names: []string{"CALLBACK_URL", "CALLBACK_ALLOW_HTTP", "CALLBACK_ALLOW_NETWORKS"},
 			Find: func(cfg config.Serve, a config.Account) error {
-				sender, err := newSender(cfg, throwawaySigner())
+				sender, err := newSender(cfg, throwawaySigner(), closedTo(cfg))
 				if err != nil {
 					return nil // it is a fault of the networks, and reported so
 				}
@@ -120,11 +121,20 @@ func newSigner(a config.Account) (*webhook.Signer, webhook.PublicKey, error) {
 	return signer, key.Public(), err
 }
 
-func newSender(cfg config.Serve, signer *webhook.Signer) (*webhook.Sender, error) {
+// closedTo is what callbacks never reach: Redis, and LISTEN.
+func closedTo(cfg config.Serve) *closed.Addresses {
+	addresses := new(closed.Addresses)
+	addresses.Redis(cfg.RedisURL.Reveal())
+	addresses.Listen(cfg.Listen)
+	return addresses
+}
+
+func newSender(cfg config.Serve, signer *webhook.Signer, shut *closed.Addresses) (*webhook.Sender, error) {
 	return webhook.NewSender(webhook.SenderConfig{
 		Signer:        signer,
 		AllowHTTP:     cfg.CallbackAllowHTTP,
 		AllowNetworks: cfg.CallbackAllowNetworks,
+		Closed:        shut.Contain,
 		Timeout:       cfg.DeliveryTimeout,
 		MaxConns:      2 * cfg.DeliveryConcurrency, // first posts, and as many repeated ones
 	})

@@ -94,7 +94,7 @@ func TestWorkerOptions_CarryEverySetting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accounts, err := newAccounts(cfg)
+	accounts, err := newAccounts(cfg, closedTo(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}

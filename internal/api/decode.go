@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/webhook"
 )
 
 // NewSession is a session to enqueue. The account is the key's.
@@ -93,7 +94,11 @@ func (a *account) checkCallback(f *fields, asked string) {
 	if target != a.callbackURL && !a.hosts.Allows(target) {
 		f.note("callback_url", "names a host that is not among the account's CALLBACK_HOSTS")
 	}
-	if err := a.sender.CheckURL(target); err != nil {
+	switch err := a.sender.CheckURL(target); {
+	case errors.Is(err, webhook.ErrAddress):
+		// Not which of the rules: it would say where Redis is.
+		f.note("callback_url", "has an address that is not allowed: it must be public, or in the service's CALLBACK_ALLOW_NETWORKS")
+	case err != nil:
 		f.note("callback_url", strings.TrimPrefix(err.Error(), "webhook: callback URL "))
 	}
 }

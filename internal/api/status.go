@@ -3,6 +3,7 @@ package api
 import (
 	"time"
 
+	"github.com/identwatch/identwatch/webhook"
 	"github.com/identwatch/identwatch/worker"
 )
 
@@ -29,7 +30,7 @@ func statusOf(s worker.SessionStatus) SessionStatus {
 	return SessionStatus{
 		Token: s.Token, Account: s.Account, State: string(s.State),
 		Outcome: orNull(s.Outcome), Reason: orNull(s.Reason), Removal: orNull(s.Removal),
-		Polls: s.Polls, Attempts: s.Attempts, Removals: s.Removals, LastError: orNull(s.LastError),
+		Polls: s.Polls, Attempts: s.Attempts, Removals: s.Removals, LastError: orNull(webhook.PublicDetail(s.LastError)),
 		StartedAt: timeOrNull(s.StartedAt), FinalAt: timeOrNull(s.FinalAt), EndedAt: timeOrNull(s.EndedAt),
 		RemovedAt: timeOrNull(s.RemovedAt), NextAttemptAt: timeOrNull(s.NextAttempt),
 	}

@@ -42,14 +42,30 @@ func (a *API) sendTestEvent(ctx context.Context, c call) (answer, error) {
 	}
 	id := newTestID()
 	result := c.account.sender.Send(ctx, callbackURL, id, event)
+	detail := webhook.PublicDetail(result.Detail)
+	if detail != result.Detail {
+		hideDuration(ctx, began)
+	}
 	body := TestEventAnswer{
-		Delivered: result.Verdict == webhook.Delivered, Detail: result.Detail,
+		Delivered: result.Verdict == webhook.Delivered, Detail: detail,
 		WebhookID: id, DurationMS: time.Since(began).Milliseconds(),
 	}
 	if result.Status != 0 {
 		body.HTTPStatus = &result.Status
 	}
 	return answer{status: http.StatusOK, body: body}, nil
+}
+
+// unreachableTime is how long the answer takes that a name is unknown or leads to
+// an address that is refused: a look-up takes less, unless its time is out.
+const unreachableTime = time.Second
+
+// hideDuration waits, so that the time of an answer does not say either which it was.
+func hideDuration(ctx context.Context, began time.Time) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Until(began.Add(unreachableTime))):
+	}
 }
 
 func newTestID() string {

@@ -26,7 +26,7 @@ type environment struct {
 	CallbackURL           string `envconfig:"CALLBACK_URL" of:"account" desc:"webhook to post to where a session names none"`
 	CallbackHosts         string `envconfig:"CALLBACK_HOSTS" of:"account" desc:"hosts that events may be posted to beside 'CALLBACK_URL', comma separated: 'hooks.example.com', or '*.example.com' for all names below it; without it a session may name any host"`
 	CallbackAllowHTTP     string `envconfig:"CALLBACK_ALLOW_HTTP" default:"false" desc:"'true' allows callbacks over plain http"`
-	CallbackAllowNetworks string `envconfig:"CALLBACK_ALLOW_NETWORKS" desc:"networks that callbacks may be in although they are not public, comma separated, such as '10.0.0.0/8'; link-local addresses and cloud metadata stay closed"`
+	CallbackAllowNetworks string `envconfig:"CALLBACK_ALLOW_NETWORKS" desc:"networks that callbacks may be in although they are not public, comma separated, such as '10.0.0.0/8'; link-local addresses, cloud metadata, Redis and the service itself stay closed"`
 
 	WebhookSecrets    string `envconfig:"WEBHOOK_SECRETS" of:"account" need:"unless 'WEBHOOK_SIGNING_KEY' is set" secret:"true" desc:"base64 of 24 to 64 random bytes, with 'whsec_' in front or without, for example from 'identwatch secret webhook'; comma separated while you rotate them: all sign"`
 	WebhookSigningKey string `envconfig:"WEBHOOK_SIGNING_KEY" of:"account" need:"unless 'WEBHOOK_SECRETS' is set" secret:"true" desc:"'whsk_' and base64 of an Ed25519 seed (32 bytes) or private key (64 bytes), for example from 'identwatch secret signing': receivers verify with its public key and need no shared secret"`

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/cmd/identwatch/internal/closed"
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
 	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/internal/api"
@@ -34,7 +35,8 @@ type stack struct {
 	simulator   *marksim.Simulator
 	receiver    *receiver.Receiver
 	verifier    webhook.Verifier
-	servers     []*httpd.Server // the simulator's and the receiver's
+	servers     []*httpd.Server  // the simulator's and the receiver's
+	shut        closed.Addresses // to callbacks
 	worker      *worker.Worker
 }
 
@@ -65,6 +67,7 @@ func (s *stack) listen(ctx context.Context) error {
 		return fmt.Errorf("starting the embedded Redis: %w", err)
 	}
 	s.client = redis.NewClient(&redis.Options{Addr: s.redis.Addr(), PoolSize: 64})
+	s.shut.Redis(s.redisURL())
 	for _, handler := range []http.Handler{s.simulator, s.receiver} {
 		server, err := httpd.Start(ctx, httpd.Options{Addr: "127.0.0.1:0", Handler: handler})
 		if err != nil {
@@ -72,6 +75,7 @@ func (s *stack) listen(ctx context.Context) error {
 		}
 		s.servers = append(s.servers, server)
 	}
+	s.shut.Listen(s.servers[0].Addr())
 	return nil
 }
 
@@ -83,7 +87,7 @@ func (s *stack) employ(signer *webhook.Signer, log *slog.Logger) error {
 	var err error
 	s.sender, err = webhook.NewSender(webhook.SenderConfig{
 		Signer: signer, AllowHTTP: true, AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		Timeout: deliveryTimeout,
+		Closed: s.shut.Contain, Timeout: deliveryTimeout,
 	})
 	if err != nil {
 		return err

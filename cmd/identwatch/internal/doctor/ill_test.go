@@ -84,7 +84,7 @@ func TestExamine_FindsWhatIsIll(t *testing.T) {
 		"callback has no TLS":     {func(p *practice, a *Account) { a.CallbackURL = strings.Replace(p.base, "http:", "https:", 1) }, "callback", Failed, "TLS failure", "certificate"},
 		"receiver's secret":       {func(p *practice, _ *Account) { p.takeReceiver(p.stranger()) }, "callback", Failed, "HTTP 401", "WEBHOOK_SECRETS"},
 		"callback is not allowed": {func(p *practice, a *Account) { a.Sender = p.sender(webhook.SenderConfig{AllowNetworks: loopback}) }, "callback", Failed, "callback URL is http, which is not allowed here", "CALLBACK_ALLOW_HTTP"},
-		"callback by its address": {func(p *practice, a *Account) { a.Sender = p.sender(webhook.SenderConfig{AllowHTTP: true}) }, "callback", Failed, "callback URL has an address that is not public", "CALLBACK_ALLOW_NETWORKS"},
+		"callback by its address": {func(p *practice, a *Account) { a.Sender = p.sender(webhook.SenderConfig{AllowHTTP: true}) }, "callback", Failed, "callback URL has an address that is not allowed", "CALLBACK_ALLOW_NETWORKS"},
 		"callback by its name":    {func(p *practice, a *Account) { a.useName(p) }, "callback", Failed, "address is not public", "CALLBACK_ALLOW_NETWORKS"},
 		"no callback":             {func(_ *practice, a *Account) { a.CallbackURL = "" }, "callback", Skipped, "no CALLBACK_URL", ""},
 		"told to post nothing":    {func(p *practice, _ *Account) { p.opts.SkipCallback = true }, "callback", Skipped, "--no-callback", ""},
