@@ -2,6 +2,7 @@ package worker
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -88,7 +89,10 @@ func (all accounts) of(s tasks.Session) *account { return all[s.Account] }
 
 // waitForAccount leaves a task to a worker that knows its account. Sessions that
 // nobody would ever take are told of.
-func (w *Worker) waitForAccount(job tasks.Followed) error {
+func (w *Worker) waitForAccount(ctx context.Context, job tasks.Followed) error {
+	if _, err := w.records.Keep(ctx, recordOf(job)); err != nil {
+		w.log.Debug("keeping a record failed", "session", job.ID(), "error", err)
+	}
 	w.metrics.unknownAccount.Inc()
 	w.unknownAccounts.Do(func() {
 		w.log.Warn("sessions wait for an account that this worker does not have; name it in ACCOUNTS, or have them enqueued with another", "account", job.Account)

@@ -32,7 +32,7 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 	}
 	account := w.accounts.of(job.Session)
 	if account == nil {
-		return w.waitForAccount(job)
+		return w.waitForAccount(ctx, job)
 	}
 	d := delivery{w, t, job, account, account.receiver(job.Session), w.holder + ".deliver." + newClaimant()}
 	permit, refused, wait := w.hosts.acquire(d.receiver)
@@ -46,7 +46,7 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 // postpone leaves the post for later, where there is one to make still. It uses
 // up no attempt.
 func (d delivery) postpone(ctx context.Context, why refusal, wait time.Duration) error {
-	r, err := d.records.Read(ctx, recordOf(d.job))
+	r, err := d.records.Keep(ctx, recordOf(d.job))
 	if err != nil {
 		return errRedis()
 	}
@@ -149,6 +149,8 @@ func (d delivery) giveUp(ctx context.Context, why string) error {
 // end leaves the removal to session:remove, and ends the task.
 func (d delivery) end(ctx context.Context, r outcome.Record) error {
 	switch {
+	case r.State == outcome.None:
+		return d.lost(ctx)
 	case !r.State.MayRemove():
 		if err := d.revive(ctx, d.job, r); err != nil {
 			return errRedis()
@@ -160,4 +162,16 @@ func (d delivery) end(ctx context.Context, r outcome.Record) error {
 		}
 	}
 	return d.endSession(ctx, d.task, d.job, r)
+}
+
+// lost goes on with a delivery whose record is missing.
+func (d delivery) lost(ctx context.Context) error {
+	switch salvaged, err := d.salvage(ctx); {
+	case err != nil:
+		d.log.Error("reading the sealed result of a lost record failed", "session", d.job.ID(), "error", err)
+		return errRedis()
+	case salvaged:
+		return errClaimed(0)
+	}
+	return d.recordLost(d.task, d.job)
 }

@@ -91,10 +91,10 @@ func (l taskList) ended(queue, id string) bool {
 }
 
 // revive makes sure that somebody goes on with a session whose record stands
-// further back than its task, as when Redis lost a note, or the record with it.
+// further back than its task, as when Redis lost a note.
 func (w *Worker) revive(ctx context.Context, job tasks.Followed, r outcome.Record) error {
 	switch r.State {
-	case outcome.None, outcome.Following, outcome.Sealed:
+	case outcome.Following, outcome.Sealed:
 		task, err := tasks.NewFollowTaskAgain(job)
 		if err != nil {
 			return err

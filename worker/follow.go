@@ -21,7 +21,7 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 	}
 	account := w.accounts.of(job.Session)
 	if account == nil {
-		return w.waitForAccount(job)
+		return w.waitForAccount(ctx, job)
 	}
 	if !account.vouches(job) {
 		refused, err := w.refusesToPoll(ctx, account, job)
@@ -70,10 +70,18 @@ func (w *Worker) refusesToPoll(ctx context.Context, a *account, job tasks.Follow
 	return false, nil
 }
 
-// take makes this worker the session's holder, where it has room for one more.
+// take makes this worker the session's holder, where it has room for one more. A
+// session that went further once begins no new record.
 func (w *Worker) take(ctx context.Context, job tasks.Followed, full bool) (outcome.Record, error) {
 	if full {
 		return w.records.Read(ctx, recordOf(job))
+	}
+	further, err := w.wentFurther(ctx, job)
+	switch {
+	case err != nil:
+		return outcome.Record{}, err
+	case further:
+		return w.records.TakeOver(ctx, recordOf(job), w.holder)
 	}
 	return w.records.Follow(ctx, recordOf(job), w.holder)
 }
@@ -81,12 +89,15 @@ func (w *Worker) take(ctx context.Context, job tasks.Followed, full bool) (outco
 // endSession ends the task with its result. Where no other task has anything left
 // to do it settles the record, and the session is finished.
 func (w *Worker) endSession(ctx context.Context, t *asynq.Task, job tasks.Followed, r outcome.Record) error {
+	if r.State == outcome.None {
+		return w.recordLost(t, job)
+	}
 	if t.Type() == tasks.TypeFollow || w.tasks.ended(tasks.QueueFollow, job.ID()) {
 		if _, _, err := w.records.Settle(ctx, recordOf(job)); err != nil {
 			return errRedis()
 		}
 	}
-	if r.Removal == outcome.Removed || r.Removal == outcome.RemovedUnknown || r.State == outcome.None {
+	if r.Removal == outcome.Removed || r.Removal == outcome.RemovedUnknown {
 		w.logFinished(job, r)
 	}
 	return writeResult(t, r)
@@ -96,7 +107,12 @@ func (w *Worker) endSession(ctx context.Context, t *asynq.Task, job tasks.Follow
 // queue goes on, it makes sure that the task is there.
 func (w *Worker) standing(ctx context.Context, job tasks.Followed, r outcome.Record) (next, error) {
 	switch r.State {
-	case outcome.None, outcome.Following:
+	case outcome.None:
+		if further, err := w.wentFurther(ctx, job); err != nil || further {
+			return now(stepEnd), err
+		}
+		return now(stepPoll), nil
+	case outcome.Following:
 		return in(takeoverSpread(r), stepPoll), nil
 	case outcome.Sealed:
 		return in(max(r.ClaimLeft(""), 0), stepPost), nil

@@ -29,6 +29,7 @@ type metrics struct {
 	deliverAfter *prometheus.HistogramVec
 	removals     *prometheus.CounterVec
 	takenOver    *prometheus.CounterVec
+	recordsLost  *prometheus.CounterVec
 	unusable     *prometheus.CounterVec
 	redisErrors  prometheus.Counter
 
@@ -75,6 +76,7 @@ func newMetrics(reg prometheus.Registerer, accounts accounts) *metrics {
 		removals:     counters("removals_total", "Tries to remove a session at MarkSign, by what came of them.", "account", "result"),
 		takenOver:    counters("sessions_taken_over_total", "Sessions that another worker, or this one before, had followed.", "account"),
 		unusable:     counters("unusable_answers_total", "Sessions that failed because MarkSign answered ok, and no answer could be used.", "account"),
+		recordsLost:  counters("records_lost_total", "Tasks whose session's record Redis lost, so that they could not be done.", "account"),
 		redisErrors:  auto.NewCounter(prometheus.CounterOpts{Name: "identwatch_redis_errors_total", Help: "Commands that Redis refused or did not answer."}),
 		unknownAccount: auto.NewCounter(prometheus.CounterOpts{
 			Name: "identwatch_unknown_account_runs_total", Help: "Runs of tasks whose account this worker does not have; they wait.",
@@ -110,6 +112,7 @@ func (m *metrics) begin(account string) {
 		m.removals.WithLabelValues(account, result)
 	}
 	m.takenOver.WithLabelValues(account)
+	m.recordsLost.WithLabelValues(account)
 	m.unusable.WithLabelValues(account)
 	m.refusedTasks.WithLabelValues(account)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -178,14 +179,36 @@ func (d *Redelivery) ensureNew(ctx context.Context, job tasks.Followed) error {
 // again: whoever asked for it may have died in between.
 func (w *Worker) mendRedeliveries(ctx context.Context) {
 	ids, err := w.records.GivenUp(ctx, time.Time{})
-	for _, id := range ids {
-		if err = w.mendRedelivery(ctx, id); err != nil {
+	for batch := range slices.Chunk(ids, redeliveryBatch) {
+		if err = w.mendBatch(ctx, batch); err != nil {
 			break
 		}
 	}
 	if err != nil {
 		w.log.Debug("looking for redeliveries failed", "error", err)
 	}
+}
+
+// redeliveryBatch is how many records are looked at by one command.
+const redeliveryBatch = 500
+
+func (w *Worker) mendBatch(ctx context.Context, ids []string) error {
+	if err := w.records.PruneGivenUp(ctx, ids); err != nil {
+		return err
+	}
+	entries, err := w.records.Peek(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.State != outcome.Redelivering {
+			continue
+		}
+		if err := w.mendRedelivery(ctx, entry.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *Worker) mendRedelivery(ctx context.Context, id string) error {

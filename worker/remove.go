@@ -129,7 +129,7 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 	}
 	account := w.accounts.of(job.Session)
 	if account == nil {
-		return w.waitForAccount(job)
+		return w.waitForAccount(ctx, job)
 	}
 	if !w.removing.take(account) {
 		return &pause{removeSharePause + upTo(removeSharePause), "waiting: as many removals of the account are under way as its share allows; no failure", false}
@@ -155,7 +155,7 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 // postponeRemoval leaves the DELETE for when MarkSign takes the account's access
 // token again, however long that is: rejected ones do not count.
 func (w *Worker) postponeRemoval(ctx context.Context, t *asynq.Task, job tasks.Followed) error {
-	r, err := w.records.Read(ctx, recordOf(job))
+	r, err := w.records.Keep(ctx, recordOf(job))
 	switch {
 	case err != nil:
 		return errRedis()

@@ -7,6 +7,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// Knows reports whether the queue has a task of that id, in whichever state.
+func (q *Queue) Knows(ctx context.Context, id string) (bool, error) {
+	n, err := q.redis.Exists(ctx, q.taskKey(id)).Result()
+	if err != nil {
+		return false, q.wrap("looking for a task", err)
+	}
+	return n > 0, nil
+}
+
 // Unfinished yields, in pages, the ids of the tasks that wait or run, and that
 // begin with a prefix, which must not hold Redis's wildcards. It reads the whole key space.
 // A task that is there from the beginning to the end comes at least once, and seldom

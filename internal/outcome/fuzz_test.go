@@ -188,5 +188,13 @@ func everyMethod(ctx context.Context, s *Store) map[string]func() (bool, Record,
 			r, err := s.Follow(ctx, session, "a")
 			return err == nil, r, err
 		},
+		"take over": func() (bool, Record, error) {
+			r, err := s.TakeOver(ctx, session, "a")
+			return err == nil, r, err
+		},
+		"keep": func() (bool, Record, error) {
+			r, err := s.Keep(ctx, session)
+			return err == nil, r, err
+		},
 	}
 }

@@ -35,6 +35,24 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 				return true, r, err
 			}, func() bool { return story.follow(w.now, holder) })
 		},
+		"take over": func(t *rapid.T) {
+			holder := someWorker.Draw(t, "holder")
+			w.step(t, "", func() (bool, Record, error) {
+				r, err := store.TakeOver(w.ctx, session, holder)
+				return true, r, err
+			}, func() bool { return story.state == None || story.follow(w.now, holder) })
+		},
+		"keep": func(t *rapid.T) {
+			w.step(t, "", func() (bool, Record, error) {
+				r, err := store.Keep(w.ctx, session)
+				return true, r, err
+			}, func() bool { return story.keep(w.now) })
+		},
+		"prune": func(t *rapid.T) {
+			if err := store.PruneGivenUp(w.ctx, []string{session.ID}); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"forget": func(t *rapid.T) {
 			holder := someWorker.Draw(t, "holder")
 			if story.forget(holder) {
@@ -62,7 +80,7 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 		"fail": func(t *rapid.T) {
 			by, why := someWorker.Draw(t, "claimant"), someWhy.Draw(t, "why")
 			w.step(t, "", func() (bool, Record, error) { return store.Fail(w.ctx, session, by, why) },
-				func() bool { return story.fail(by, why) })
+				func() bool { return story.fail(w.now, by, why) })
 		},
 		"hand over": func(t *rapid.T) {
 			by, why := someWorker.Draw(t, "claimant"), someWhy.Draw(t, "why")
@@ -87,7 +105,7 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 			by, same := someWorker.Draw(t, "claimant"), story.told
 			same.Instructions = instructions
 			w.step(t, "", func() (bool, Record, error) { return store.Reseal(w.ctx, session, same, by) },
-				func() bool { return story.reseal(by) })
+				func() bool { return story.reseal(w.now, by) })
 		},
 		"cancel": func(t *rapid.T) {
 			removal := rapid.SampledFrom([]Removal{RemovalHanded, RemovalHanded, RemovedUnknown}).Draw(t, "removal")

@@ -15,6 +15,7 @@ type story struct {
 	claimUntil                  time.Time
 	sealed                      bool
 	retention, redeliveryWindow time.Duration
+	final                       time.Time // sealed, or delivered at once
 	ended                       time.Time // delivered, given up or cancelled
 	ends, sealedEnds            time.Time // of the two keys
 }
@@ -58,7 +59,8 @@ func (m *story) follow(now time.Time, holder string) bool {
 	m.begin()
 	m.holder = holder
 	if m.open() {
-		m.state, m.ends = Following, now.Add(modelTimeout+modelWindow+margin)
+		m.state = Following
+		m.keepUnsettled(now, modelTimeout+modelWindow+margin)
 	}
 	return true
 }
@@ -94,7 +96,8 @@ func (m *story) seal(now time.Time, r Result, state State, claimant, why string)
 	}
 	m.begin()
 	m.state, m.told, m.polls, m.sealed = state, r, r.Polls, true
-	m.ends, m.sealedEnds = now.Add(modelWindow+margin), now.Add(modelWindow+margin)
+	m.final, m.sealedEnds = now, now.Add(modelWindow+margin)
+	m.keepForPost(now)
 	if claimant != "" {
 		m.grant(now, claimant)
 	}
@@ -105,19 +108,24 @@ func (m *story) seal(now time.Time, r Result, state State, claimant, why string)
 }
 
 func (m *story) claim(now time.Time, claimant string) bool {
-	if !m.asksPost() || m.claimedByOther(now, claimant) {
+	if !m.asksPost() {
+		return false
+	}
+	m.keepForPost(now)
+	if m.claimedByOther(now, claimant) {
 		return false
 	}
 	m.grant(now, claimant)
 	return true
 }
 
-func (m *story) fail(claimant, why string) bool {
+func (m *story) fail(now time.Time, claimant, why string) bool {
 	if !m.asksPost() || m.claimant != claimant {
 		return false
 	}
 	m.release(claimant)
 	m.why = why
+	m.keepForPost(now)
 	return true
 }
 
@@ -127,7 +135,7 @@ func (m *story) handOver(now time.Time, claimant, why string) bool {
 	}
 	m.release(claimant)
 	m.state, m.why = Handed, why
-	m.ends, m.sealedEnds = now.Add(modelWindow+margin), now.Add(modelWindow+margin)
+	m.keepForPost(now)
 	return true
 }
 
@@ -139,7 +147,7 @@ func (m *story) deliver(now time.Time, r Result) bool {
 		return false
 	case m.open():
 		m.begin()
-		m.told, m.polls, m.attempts = r, r.Polls, 1
+		m.told, m.polls, m.attempts, m.final = r, r.Polls, 1, now
 	}
 	m.state, m.sealed, m.why, m.ended = Delivered, false, "", now
 	m.claimant, m.claimUntil = "", time.Time{}
@@ -176,14 +184,15 @@ func (m *story) redeliver(now time.Time) bool {
 	return true
 }
 
-func (m *story) reseal(claimant string) bool {
+func (m *story) reseal(now time.Time, claimant string) bool {
 	if !m.asksPost() || m.claimant != claimant || !m.sealed && m.state == Redelivering {
 		return false
 	}
 	if !m.sealed {
-		m.sealedEnds = m.ends
+		m.sealedEnds = later(m.final.Add(modelWindow+margin), now.Add(time.Hour))
 	}
 	m.sealed = true
+	m.keepForPost(now)
 	return true
 }
 
@@ -234,11 +243,44 @@ func (m *story) settle(now time.Time) bool {
 	kept := m.retention + time.Hour
 	if m.state == GivenUp {
 		kept = max(kept, m.redeliveryWindow+margin)
+		if m.sealed {
+			kept = max(kept, m.sealedEnds.Sub(now)+margin)
+		}
 	}
 	m.ends = now.Add(kept)
 	return true
 }
 
+// keepUnsettled keeps the record for longer, and never for less.
 func (m *story) keepUnsettled(now time.Time, least time.Duration) {
-	m.ends = now.Add(max(30*24*time.Hour, m.retention+time.Hour, least))
+	m.ends = later(m.ends, now.Add(max(30*24*time.Hour, m.retention+time.Hour, least)))
+}
+
+// keepForPost keeps what the next post needs.
+func (m *story) keepForPost(now time.Time) {
+	if m.sealed && m.state != Redelivering {
+		m.sealedEnds = later(m.sealedEnds, m.final.Add(modelWindow+margin))
+	}
+	least := time.Duration(0)
+	if m.sealed {
+		least = m.sealedEnds.Sub(now) + margin
+	}
+	m.keepUnsettled(now, least)
+}
+
+// keep is what a task does that is put off.
+func (m *story) keep(now time.Time) bool {
+	if m.asksPost() {
+		m.keepForPost(now)
+	} else if m.state != None {
+		m.keepUnsettled(now, 0)
+	}
+	return true
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

@@ -8,6 +8,17 @@ import (
 	"fmt"
 )
 
+// IsSealError reports whether an error says that a sealed result cannot be opened,
+// and not that Redis could not be asked for it.
+func IsSealError(err error) bool {
+	for _, known := range []error{ErrSealMissing, ErrSealTruncated, ErrSealVersion, ErrSealUnknownKey, ErrSealBroken} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}
+
 // KeySize is the length of a sealing key, in bytes: AES-256.
 const KeySize = 32
 

@@ -2,6 +2,7 @@ package outcome
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -31,9 +32,9 @@ type Store struct {
 	cfg Config
 }
 
-// A finished record is kept, by the scripts, for 30 days, for a task whose record
-// is gone would be followed anew, and nobody knows when workers run again. Once
-// the last task has ended, Settle shortens that to an hour more than the task.
+// A record is kept, by the scripts, for 30 days at least, for a task whose record is
+// gone would be followed anew, and nobody knows when workers run again. Once the last
+// task has ended, Settle shortens that to an hour more than the task.
 
 // margin is what a record outlives its purpose by, so that whoever comes late
 // still finds it.
@@ -71,9 +72,41 @@ func (s *Store) Read(ctx context.Context, session Session) (Record, error) {
 
 // Follow begins a record, or takes one over: from now on holder follows the session.
 func (s *Store) Follow(ctx context.Context, session Session, holder string) (Record, error) {
+	return s.follow(ctx, session, holder, true)
+}
+
+// TakeOver is Follow for a session that must have a record: where there is none,
+// none begins, and the state of what it returns is None.
+func (s *Store) TakeOver(ctx context.Context, session Session, holder string) (Record, error) {
+	return s.follow(ctx, session, holder, false)
+}
+
+func (s *Store) follow(ctx context.Context, session Session, holder string, begin bool) (Record, error) {
 	keep := s.cfg.SessionTimeout + s.cfg.DeliveryWindow + margin
-	_, r, err := s.run(ctx, s.cfg.Redis, followScript, session, holder, keep.Milliseconds(), session.Retention.Milliseconds())
+	_, r, err := s.run(ctx, s.cfg.Redis, followScript, session, holder, keep.Milliseconds(), session.Retention.Milliseconds(), flag(begin))
 	return r, err
+}
+
+// Keep reads the record, and keeps it and its sealed result for as long as this
+// process needs them. It is called when a task that needs them is put off.
+func (s *Store) Keep(ctx context.Context, session Session) (Record, error) {
+	_, r, err := s.run(ctx, s.cfg.Redis, keepScript, session, s.undeliveredKept())
+	return r, err
+}
+
+// Salvage returns the sealed result of a session whose record Redis lost, or an
+// ErrSeal error. A seal of version 1 needs its record, and is ErrSealVersion.
+func (s *Store) Salvage(ctx context.Context, session Session) (Result, error) {
+	sealed, err := s.cfg.Redis.Get(ctx, session.sealedKey()).Bytes()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return Result{}, ErrSealMissing
+	case err != nil:
+		return Result{}, fmt.Errorf("the sealed result: %w", err)
+	case len(sealed) > 0 && sealed[0] == sealVersionOld:
+		return Result{}, ErrSealVersion
+	}
+	return s.Open(session, Record{sealed: sealed})
 }
 
 // Forget erases the record of a session that has no outcome and whose task
@@ -150,12 +183,12 @@ func (s *Store) sealResult(session Session, result Result) ([]byte, error) {
 // Claim takes the right to post for the duration given, where the state still
 // asks for a post and nobody else may be posting.
 func (s *Store) Claim(ctx context.Context, session Session, claimant string, claim time.Duration) (bool, Record, error) {
-	return s.run(ctx, s.cfg.Redis, claimScript, session, claimant, claim.Milliseconds())
+	return s.run(ctx, s.cfg.Redis, claimScript, session, claimant, claim.Milliseconds(), s.undeliveredKept())
 }
 
 // Fail notes that claimant's post failed, and gives the claim back.
 func (s *Store) Fail(ctx context.Context, session Session, claimant, why string) (bool, Record, error) {
-	return s.run(ctx, s.cfg.Redis, failScript, session, claimant, why)
+	return s.run(ctx, s.cfg.Redis, failScript, session, claimant, why, s.undeliveredKept())
 }
 
 // HandOver leaves the post to webhook:deliver.
@@ -175,7 +208,7 @@ func (s *Store) Reseal(ctx context.Context, session Session, result Result, clai
 	if err != nil {
 		return false, Record{}, err
 	}
-	return s.run(ctx, s.cfg.Redis, resealScript, session, claimant, sealed)
+	return s.run(ctx, s.cfg.Redis, resealScript, session, claimant, sealed, s.undeliveredKept())
 }
 
 // GiveUp ends the delivery without a receiver's word. The sealed result stays
@@ -204,6 +237,20 @@ func (s *Store) GivenUp(ctx context.Context, since time.Time) ([]string, error) 
 		return nil, fmt.Errorf("the given-up deliveries: %w", err)
 	}
 	return ids, nil
+}
+
+// PruneGivenUp takes those of the sessions off the list of given-up deliveries whose
+// sealed result is gone, so that nothing is left to deliver again.
+func (s *Store) PruneGivenUp(ctx context.Context, ids []string) error {
+	keys := []string{givenUpKey}
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		keys, args[i] = append(keys, Session{ID: id}.sealedKey()), id
+	}
+	if err := pruneScript.Run(ctx, s.cfg.Redis, keys, args...).Err(); err != nil {
+		return fmt.Errorf("the given-up deliveries: %w", err)
+	}
+	return nil
 }
 
 // Cancel ends a session that has no outcome yet; nothing is posted. With
@@ -257,7 +304,7 @@ func (s *Store) EndRemoval(ctx context.Context, session Session, removal Removal
 
 // Settle is called by the run that ends the session's last task: the record is
 // kept an hour longer than the task, and where delivery was given up, a day longer
-// than the redelivery window. It did nothing where the removal has not ended.
+// than the redelivery window and than the sealed result. It did nothing where the removal has not ended.
 func (s *Store) Settle(ctx context.Context, session Session) (bool, Record, error) {
 	return s.run(ctx, s.cfg.Redis, settleScript, session, s.cfg.RedeliveryWindow.Milliseconds())
 }
