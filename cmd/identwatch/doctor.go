@@ -157,7 +157,14 @@ func configured(cfg config.Serve) doctor.Check {
 	if len(names) > 1 {
 		detail = fmt.Sprint(len(names), " accounts: ")
 	}
-	return doctor.Check{Name: "configuration", Status: doctor.OK, Detail: detail + strings.Join(names, ", ")}
+	c := doctor.Check{Name: "configuration", Status: doctor.OK, Detail: detail + strings.Join(names, ", ")}
+	if unknown := config.FindUnknown(); len(unknown) > 0 {
+		c.Status, c.Advice = doctor.Warning, "correct the name, or take the variable away if nothing else reads it"
+		for _, u := range unknown {
+			c.Detail += "; " + aboutUnknown(u)
+		}
+	}
+	return c
 }
 
 // misconfigured is the check of a configuration with faults.
@@ -165,6 +172,9 @@ func misconfigured(found *config.Faults) doctor.Check {
 	c := doctor.Check{Name: "configuration", Status: doctor.Failed, Advice: "run 'identwatch doctor --help' for all variables; nothing else was examined"}
 	for _, fault := range found.List() {
 		c.Faults = append(c.Faults, doctor.Fault{Variable: fault.Name, Problem: fault.Problem})
+	}
+	for _, u := range config.FindUnknown() {
+		c.Faults = append(c.Faults, doctor.Fault{Variable: u.Name, Problem: strings.TrimPrefix(aboutUnknown(u), u.Name+" ")})
 	}
 	c.Detail = "1 variable is wrong"
 	if n := len(c.Faults); n > 1 {

@@ -67,7 +67,7 @@ func report(stderr io.Writer, command string, err error) int {
 		return exitFailed
 	case isConfig:
 		list := strings.ReplaceAll(faults.Error(), "\n", "\n  ")
-		_, _ = fmt.Fprintf(stderr, "%s: the environment is wrong:\n  %s\nRun '%s --help' for all variables.\n", command, list, command)
+		_, _ = fmt.Fprintf(stderr, "%s: the environment is wrong:\n  %s\n%sRun '%s --help' for all variables.\n", command, list, unknownLines(), command)
 		return exitUsage
 	case isUsage:
 		_, _ = fmt.Fprintf(stderr, "%s: %s\nRun '%s --help' for usage.\n", command, strings.TrimSpace(err.Error()), command)

@@ -56,6 +56,7 @@ Exit codes: 0 stopped by a signal, 1 failed at run time, 2 wrong configuration.`
 				return err
 			}
 			log := newLogger(cmd.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat)
+			logUnknown(log)
 			s, err := newService(cfg, log)
 			if err != nil {
 				return usageError{err}
