@@ -35,7 +35,7 @@ func (s *service) pages(stopping <-chan struct{}) http.Handler {
 }
 
 // newAPI makes the HTTP API, or what says how to turn it on if no account has a key.
-func newAPI(cfg config.Serve, accounts []account, rdb redis.UniversalClient, log *slog.Logger) (http.Handler, error) {
+func newAPI(cfg config.Serve, accounts []account, rdb redis.UniversalClient, metrics prometheus.Registerer, log *slog.Logger) (http.Handler, error) {
 	var users []api.Account
 	for _, a := range accounts {
 		users = append(users, api.Account{
@@ -46,15 +46,15 @@ func newAPI(cfg config.Serve, accounts []account, rdb redis.UniversalClient, log
 	if !api.Enabled(users) {
 		return api.Off(), nil
 	}
-	return api.New(api.Options{Accounts: users, Redis: rdb, DeliveryTimeout: cfg.DeliveryTimeout, Log: log})
+	return api.New(api.Options{Accounts: users, Redis: rdb, DeliveryTimeout: cfg.DeliveryTimeout, Log: log, Metrics: metrics})
 }
 
 // newMonitor makes the page that shows the queues, or nil where the configuration
 // names no password for it.
-func newMonitor(cfg config.Serve, rdb redis.UniversalClient, log *slog.Logger) http.Handler {
+func newMonitor(cfg config.Serve, rdb redis.UniversalClient, metrics prometheus.Registerer, log *slog.Logger) http.Handler {
 	password := cfg.MonitorPassword.Reveal()
 	if password == "" {
 		return nil
 	}
-	return monitor.New(monitor.Options{Redis: rdb, User: cfg.MonitorUser, Password: password, Write: cfg.MonitorWrite, Log: log})
+	return monitor.New(monitor.Options{Redis: rdb, User: cfg.MonitorUser, Password: password, Write: cfg.MonitorWrite, Log: log, Metrics: metrics})
 }

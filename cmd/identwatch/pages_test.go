@@ -16,11 +16,11 @@ func TestMonitorPage_NeedsAPassword(t *testing.T) {
 	rdb, m := redistest.Embedded()
 	t.Cleanup(func() { _ = rdb.Close(); m.Close() })
 	cfg := config.Serve{MonitorUser: "operator"}
-	if newMonitor(cfg, rdb, nil) != nil {
+	if newMonitor(cfg, rdb, nil, nil) != nil {
 		t.Error("there is a page without a password")
 	}
 	cfg.MonitorPassword = config.NewSecret("correct horse battery")
-	s := &service{metrics: newRegistry(), api: api.Off(), monitor: newMonitor(cfg, rdb, nil)}
+	s := &service{metrics: newRegistry(), api: api.Off(), monitor: newMonitor(cfg, rdb, nil, nil)}
 	page := s.pages(nil)
 	for _, ask := range []struct {
 		method, password string
@@ -42,7 +42,7 @@ func TestMonitorPage_NeedsAPassword(t *testing.T) {
 
 func TestAPI_WithoutAKeySaysWhichSettingMakesOne(t *testing.T) {
 	t.Parallel()
-	handler, err := newAPI(config.Serve{}, []account{{}}, nil, nil)
+	handler, err := newAPI(config.Serve{}, []account{{}}, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,13 +118,13 @@ func newService(cfg config.Serve, log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
-	api, err := newAPI(cfg, accounts, rdb, log)
+	api, err := newAPI(cfg, accounts, rdb, metrics, log)
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
 	return &service{
 		listen: cfg.Listen, shut: shut, log: log, redis: rdb, worker: w, accounts: accounts, metrics: metrics,
-		api: api, monitor: newMonitor(cfg, rdb, log), connections: connectionsOf(cfg),
+		api: api, monitor: newMonitor(cfg, rdb, metrics, log), connections: connectionsOf(cfg),
 	}, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/identwatch/identwatch/internal/tries"
 )
 
 func TestKeys_OnlyAKnownKeyIsLetIn(t *testing.T) {
@@ -17,6 +19,7 @@ func TestKeys_OnlyAKnownKeyIsLetIn(t *testing.T) {
 		"", "Bearer", "Bearer ", "Basic " + key, key, "Bearer " + key + "x", "Bearer " + key[:len(key)-1], "Bearer " + NewKey(),
 		"Bearer " + strings.ToLower(key), "Bearer " + key + " " + key, "Bearer \x00", "Bearer " + strings.Repeat("a", 60_000),
 	} {
+		d.api.tries = tries.New(tries.Options{Door: "api"}) // else the last ones are slowed down
 		c := shop.with("Authorization", sent)
 		if sent == "" {
 			c.header.Del("Authorization")
@@ -176,5 +179,27 @@ func TestPage_ShowsTheDocumentWithWhatIsEmbedded(t *testing.T) {
 	d.api.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/docs", nil))
 	if rec.Code/100 != 3 || rec.Header().Get("Location") != "/docs/" {
 		t.Errorf("/docs: %d to %q", rec.Code, rec.Header().Get("Location"))
+	}
+}
+
+func TestKeys_WrongOnesAreSlowedDownAndRightOnesAreNot(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	shop := d.as("shop")
+	stranger := d.nobody().with("Authorization", "Bearer "+NewKey())
+	slowed := 0
+	for range 200 {
+		if got := stranger.do(http.MethodGet, "/v1/sessions/a", nil); got.status == http.StatusTooManyRequests {
+			got.problem(http.StatusTooManyRequests, "too_many_tries")
+			slowed++
+		}
+	}
+	if slowed < 150 {
+		t.Errorf("%d of 200 wrong keys were slowed down", slowed)
+	}
+	shop.do(http.MethodPost, "/v1/sessions", aSession("a")).session(http.StatusAccepted)
+	d.nobody().do(http.MethodGet, "/v1/sessions/a", nil).problem(http.StatusUnauthorized, "unauthorized")
+	if log := d.log.String(); strings.Count(log, "wrong passwords or keys") != 1 || strings.Contains(log, "iwk_") {
+		t.Errorf("the log says %s", log)
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/tries"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 	"github.com/identwatch/identwatch/worker"
@@ -42,8 +44,11 @@ type Options struct {
 	// DeliveryTimeout is the total time of one post, as the accounts' senders and
 	// the workers have it. Zero: 15 s.
 	DeliveryTimeout time.Duration
-	// Log receives what went wrong on our side. Nil: nobody does.
+	// Log receives what went wrong on our side, and that wrong keys came, without
+	// them. Nil: nobody does.
 	Log *slog.Logger
+	// Metrics counts wrong keys. Nil: nobody does.
+	Metrics prometheus.Registerer
 }
 
 const (
@@ -59,6 +64,7 @@ const (
 type API struct {
 	mux             *http.ServeMux
 	keys            keyring
+	tries           *tries.Limiter
 	inspector       *worker.Inspector
 	redelivery      *worker.Redelivery
 	patience        time.Duration
@@ -91,6 +97,7 @@ func New(opts Options) (*API, error) {
 	a := &API{
 		mux:             http.NewServeMux(),
 		keys:            keys,
+		tries:           tries.New(tries.Options{Door: "api", Log: opts.Log, Metrics: opts.Metrics}),
 		inspector:       worker.NewInspector(opts.Redis),
 		redelivery:      worker.NewRedelivery(opts.Redis),
 		patience:        redisPatience,

@@ -113,7 +113,7 @@ func extend(w http.ResponseWriter, by time.Duration) {
 func (a *API) admit(op operation, w http.ResponseWriter, r *http.Request) (c call, problem *Problem) {
 	held, problem := a.keys.authenticate(r)
 	if problem != nil {
-		return call{}, problem
+		return call{}, a.slowDown(r, problem)
 	}
 	if !acceptsJSON(r.Header.Values("Accept")) {
 		return call{}, errNotAcceptable
@@ -133,6 +133,21 @@ func (a *API) admit(op operation, w http.ResponseWriter, r *http.Request) (c cal
 	}
 	admitted = problem == nil
 	return c, problem
+}
+
+// slowDown answers a client without a key that is known. A right key is always let
+// in, so that a client behind the same proxy harms nobody: keys are random, and
+// cannot be guessed however fast one tries.
+func (a *API) slowDown(r *http.Request, problem *Problem) *Problem {
+	if problem != errWrongKey {
+		return problem
+	}
+	wait := a.tries.Begin(r)
+	a.tries.Wrong(r)
+	if wait > 0 {
+		return errTries.with("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+	}
+	return problem
 }
 
 // acceptsJSON reads Accept headers as far as it needs: any range that JSON is in

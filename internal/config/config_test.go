@@ -302,7 +302,7 @@ func TestLoadServe_FaultsOfVariablesTogether(t *testing.T) {
 		},
 		"no word on writing where the password is wrong": {
 			map[string]string{"MONITOR_WRITE": "true", "MONITOR_PASSWORD": "short"},
-			"MONITOR_PASSWORD: is too short: write 12 characters or more, for example from `identwatch secret outcome --bare`",
+			"MONITOR_PASSWORD: is too short: write 12 characters or more, for example from `identwatch secret monitor`",
 		},
 	}
 	for name, test := range tests {

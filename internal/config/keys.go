@@ -30,20 +30,6 @@ func checkUser(text string) (string, error) {
 	return text, nil
 }
 
-// minPassword is the shortest password, in characters.
-const minPassword = 12
-
-// checkPassword returns the password as it is.
-func checkPassword(text string) (string, error) {
-	switch {
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
-		return "", errors.New("no password, for it has control characters or is not UTF-8: write it on one line")
-	case utf8.RuneCountInString(text) < minPassword:
-		return "", errors.New("too short: write 12 characters or more, for example from `identwatch secret outcome --bare`")
-	}
-	return text, nil
-}
-
 // parseWebhookSecrets returns the secrets of a list as they are. Their base64 is
 // padded, for the libraries of receivers take no other.
 func parseWebhookSecrets(text string) ([]string, error) {

@@ -37,7 +37,7 @@ type environment struct {
 	Listen string `envconfig:"LISTEN" default:":8080" desc:"host:port that the service listens on, and that 'identwatch health' asks"`
 
 	MonitorUser     string `envconfig:"MONITOR_USER" default:"operator" desc:"the name that '/monitor' asks for"`
-	MonitorPassword string `envconfig:"MONITOR_PASSWORD" secret:"true" desc:"the password that '/monitor' asks for, of 12 characters or more; without it '/monitor' is off"`
+	MonitorPassword string `envconfig:"MONITOR_PASSWORD" secret:"true" desc:"the password that '/monitor' asks for, of 12 characters or more and hard to guess, for example from 'identwatch secret monitor'; without it '/monitor' is off"`
 	MonitorWrite    string `envconfig:"MONITOR_WRITE" default:"false" desc:"'true' lets '/monitor' also run, archive and delete tasks, and pause queues"`
 
 	PollPace       string `envconfig:"POLL_PACE" default:"1s,30s:2s,60s:3s,2m:5s" desc:"pause between two polls of a session, then elapsed:pause for later in its life; a pause is 100ms to 1m"`

@@ -90,3 +90,29 @@ func TestNew_OpenLetsEverybodyIn(t *testing.T) {
 		t.Errorf("got %d %s", rec.Code, rec.Body)
 	}
 }
+
+func TestLogin_SlowsDownWhoIsWrong(t *testing.T) {
+	t.Parallel()
+	h := mounted(Options{Redis: embedded(t, 1)})
+	ask := func(from, given string) int {
+		r := httptest.NewRequest(http.MethodGet, Path+"api/queues", http.NoBody)
+		r.RemoteAddr = from
+		r.SetBasicAuth(user, given)
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if rec.Code == http.StatusTooManyRequests && rec.Header().Get("Retry-After") == "" {
+			t.Error("429 without Retry-After")
+		}
+		return rec.Code
+	}
+	answers := map[int]int{}
+	for range 500 {
+		answers[ask("192.0.2.7:1000", "wrong")]++
+	}
+	if answers[http.StatusTooManyRequests] < 400 {
+		t.Errorf("500 wrong passwords at once: %v", answers)
+	}
+	if got := ask("192.0.2.8:1000", password); got != http.StatusOK {
+		t.Errorf("another address gets %d", got)
+	}
+}

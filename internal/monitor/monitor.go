@@ -14,7 +14,10 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/hibiken/asynqmon"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/tries"
 )
 
 // Path is where the handler is to be mounted: all paths that begin with it.
@@ -32,8 +35,11 @@ type Options struct {
 	Open bool
 	// Write also lets tasks be run, archived and deleted, and queues be paused.
 	Write bool
-	// Log receives the calls that failed. Nil: nobody does.
+	// Log receives the calls that failed, and wrong passwords, without them. Nil:
+	// nobody does.
 	Log *slog.Logger
+	// Metrics counts wrong passwords. Nil: nobody does.
+	Metrics prometheus.Registerer
 }
 
 // New returns the handler for [Path]. It connects to nothing, and is safe for
@@ -58,7 +64,7 @@ func New(opts Options) http.Handler {
 	m.page = newPage(m.ask(pageRequest()).body.String())
 	h := http.NewCrossOriginProtection().Handler(m)
 	if !opts.Open {
-		h = newLogin(opts.User, opts.Password).before(h)
+		h = newLogin(opts.User, opts.Password, tries.New(tries.Options{Door: "monitor", Log: opts.Log, Metrics: opts.Metrics})).before(h)
 	}
 	return guarded(h)
 }
