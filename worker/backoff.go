@@ -32,6 +32,8 @@ const (
 	deliveryPause = 6 * time.Hour
 	// maxRetryAfter bounds what a receiver may ask for.
 	maxRetryAfter = time.Hour
+	// longestPause is the most that retryPause makes of these.
+	longestPause = deliveryPause + deliveryPause/10 + time.Second
 )
 
 // rulesAttempt is the last step of the schedule, 2 min, for an event that our own

@@ -137,7 +137,7 @@ func (f *follower) full() bool {
 // add takes a session in. One that is held already is left as it is.
 func (f *follower) add(job tasks.Followed, account *account, r outcome.Record, at next) {
 	current := time.Now()
-	age := r.Now.Sub(r.Started)
+	age := max(r.Now.Sub(r.Started), 0) // Redis's clock may have stepped back
 	s := &session{
 		Followed: job, account: account, id: job.ID(), receiver: account.receiver(job.Session),
 		start: current.Add(-age), deadline: current.Add(f.opts.SessionTimeout - age),

@@ -77,7 +77,7 @@ type Options struct {
 	// FollowLimit is how many sessions this process follows at once. Zero: 50,000.
 	FollowLimit int
 	// Lease is how long a session of a dead worker waits to be taken over. Zero:
-	// 10 s; at least 3 s.
+	// 10 s; 3 s to 5 min.
 	Lease time.Duration
 	// SessionTimeout is for how long a session is followed. Zero: 15 min.
 	SessionTimeout time.Duration
@@ -99,6 +99,9 @@ type Options struct {
 	// Logger receives what an operator should know. Nil: slog.Default().
 	Logger *slog.Logger
 }
+
+// maxLease bounds every process's Lease, so that all know of one that is no lease.
+const maxLease = 5 * time.Minute
 
 const defaultDeliveryTimeout = 15 * time.Second
 
@@ -133,6 +136,7 @@ func (o Options) validate() error {
 		require(a.Sender != nil, "Accounts[%d]: Sender is required", i)
 	}
 	require(o.Lease >= 3*time.Second, "Lease is %v, under 3s", o.Lease)
+	require(o.Lease <= maxLease, "Lease is %v, over %v", o.Lease, maxLease)
 	require(o.PollRate >= 0, "PollRate is negative")
 	require(o.PollWorkers > 0, "PollWorkers is negative")
 	require(o.FollowLimit > 0, "FollowLimit is negative")

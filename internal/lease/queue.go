@@ -53,7 +53,9 @@ const (
 )
 
 // Renew moves the due times of waiting tasks to until, in whole seconds as asynq
-// keeps them, and never back. It returns one Status for each id.
+// keeps them, and never back, unless they are over a minute later: the caller, who
+// holds the tasks, set no such time, but a clock that stepped back since. It returns
+// one Status for each id.
 func (q *Queue) Renew(ctx context.Context, ids []string, until time.Time) ([]Status, error) {
 	statuses := make([]Status, 0, len(ids))
 	for len(ids) > 0 {
@@ -86,12 +88,34 @@ func (q *Queue) renewBatch(ctx context.Context, ids []string, until time.Time) (
 	}
 	statuses := make([]Status, len(ids))
 	var missing []int
+	var late []redis.Z
 	for i, score := range found {
-		if score == nil {
+		switch {
+		case score == nil:
 			missing = append(missing, i)
+		case number(score) > due+clockSlack.Seconds():
+			late = append(late, members[i])
+		}
+	}
+	if len(late) > 0 {
+		if err := q.redis.ZAddArgs(ctx, q.key("retry"), redis.ZAddArgs{XX: true, LT: true, Members: late}).Err(); err != nil {
+			return nil, err
 		}
 	}
 	return statuses, q.findMissing(ctx, ids, missing, statuses)
+}
+
+// number reads a score, which comes as text from a Redis that speaks RESP2.
+func number(score any) float64 {
+	switch s := score.(type) {
+	case float64:
+		return s
+	case string:
+		if f, err := strconv.ParseFloat(s, 64); err == nil {
+			return f
+		}
+	}
+	return 0
 }
 
 // zmscore is written out because go-redis reads a missing score as zero.

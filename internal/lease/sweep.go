@@ -13,14 +13,28 @@ import (
 // round trip.
 const staleLease = 21 * time.Second
 
-// KEYS: active, asynq's leases, pending. ARGV: task key prefix, stale lease in s.
-// By Redis's clock. An entry whose task is gone is dropped.
+// asynq's own lease lasts 30 s from when it is renewed. clockSlack is how far
+// clocks may be apart before a time in the future counts as one that a clock
+// left there when it stepped back.
+const (
+	asynqLease = 30 * time.Second
+	clockSlack = time.Minute
+)
+
+// KEYS: active, asynq's leases, pending. ARGV: task key prefix, stale lease in s,
+// the latest end of a lease in s, asynq's lease in s.
+// By Redis's clock. An entry whose task is gone is dropped. A lease that ends too
+// late begins again: who lives renews it.
 var sweepScript = redis.NewScript(`
 local time = redis.call('TIME')
 local stale = tonumber(time[1]) + tonumber(ARGV[2])
 local back = 0
 for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   local ends = redis.call('ZSCORE', KEYS[2], id)
+  if ends and tonumber(ends) > tonumber(time[1]) + tonumber(ARGV[3]) then
+    ends = tonumber(time[1]) + tonumber(ARGV[4])
+    redis.call('ZADD', KEYS[2], 'XX', ends, id)
+  end
   if not ends or tonumber(ends) < stale then
     redis.call('LREM', KEYS[1], 0, id)
     redis.call('ZREM', KEYS[2], id)
@@ -40,9 +54,39 @@ return back`)
 // handlers must bear that.
 func (q *Queue) Sweep(ctx context.Context) (int, error) {
 	back, err := sweepScript.Run(ctx, q.redis,
-		[]string{q.key("active"), q.key("lease"), q.key("pending")}, q.taskPrefix(), seconds(staleLease)).Int()
+		[]string{q.key("active"), q.key("lease"), q.key("pending")}, q.taskPrefix(),
+		seconds(staleLease), seconds(asynqLease+clockSlack), seconds(asynqLease)).Int()
 	if err != nil {
 		return 0, q.wrap("sweeping active tasks", err)
+	}
+	return back, nil
+}
+
+// KEYS: sets of waiting tasks. ARGV: the caller's time in s, the longest pause in s,
+// the spread in s, how many at once.
+// A due time counts as too late only if Redis's clock says so too.
+var bringBackScript = redis.NewScript(`
+local now = math.max(tonumber(redis.call('TIME')[1]), tonumber(ARGV[1]))
+local back = 0
+for _, set in ipairs(KEYS) do
+  local late = redis.call('ZRANGEBYSCORE', set, '(' .. (now + ARGV[2]), '+inf', 'LIMIT', 0, ARGV[4])
+  for i, id in ipairs(late) do redis.call('ZADD', set, 'XX', now + i % ARGV[3], id) end
+  back = back + #late
+end
+return back`)
+
+// BringBack makes tasks due that wait for longer than the longest pause that
+// anybody asks for, and a minute: a clock stepped back since. They become due within the
+// spread, at least a second. Scheduled tasks are among them only if asked for. It
+// returns how many it brought back, a batch of each set at most.
+func (q *Queue) BringBack(ctx context.Context, longest, spread time.Duration, scheduled bool) (int, error) {
+	sets := []string{q.key("retry")}
+	if scheduled {
+		sets = append(sets, q.key("scheduled"))
+	}
+	back, err := bringBackScript.Run(ctx, q.redis, sets, time.Now().Unix(), seconds(longest+clockSlack), seconds(max(spread, time.Second)), batch).Int()
+	if err != nil {
+		return 0, q.wrap("bringing tasks back", err)
 	}
 	return back, nil
 }

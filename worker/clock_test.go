@@ -1,0 +1,101 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/tasks"
+)
+
+// A worker's clock was ahead, stepped back, and the worker lives, or has died.
+func TestClock_AStepBackKeepsNoSessionWaiting(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		t.Run(fmt.Sprint("the worker dies ", dies), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				first := w.start()
+				w.session("a", confirming(2*time.Minute))
+				time.Sleep(15 * time.Second)
+				if dies {
+					first.cut()
+				}
+				const retry = "asynq:{" + tasks.QueueFollow + "}:retry"
+				w.rdb.ZIncrBy(w.ctx, retry, 3600, "default:a")
+				if dies {
+					w.start()
+					polls := w.seen("a").Polls
+					w.await("the takeover", 5*time.Second, func() bool { return w.seen("a").Polls > polls })
+				}
+				w.await("a due time as it should be", 5*time.Second, func() bool {
+					due := w.rdb.ZScore(w.ctx, retry, "default:a").Val()
+					return due > 0 && time.Until(time.Unix(int64(due), 0)) <= 10*time.Second
+				})
+			})
+		})
+	}
+}
+
+// A delivery waits for no longer than the schedule can ask for.
+func TestClock_AStepBackKeepsNoDeliveryWaiting(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.receiver.answer = failing(1, 500)
+		w.start()
+		w.session("a", confirming(0))
+		w.await("the hand-over", 5*time.Second, func() bool { return w.record("a").State == outcome.Handed })
+		time.Sleep(time.Second)
+		w.rdb.ZIncrBy(w.ctx, "asynq:{"+tasks.QueueDeliver+"}:scheduled", 8*3600, "default:a")
+		w.await("the delivery", 10*time.Second, func() bool { return w.record("a").State == outcome.Delivered })
+		w.checkOneStory("a")
+	})
+}
+
+// scans counts how often a worker begins to read the whole key space.
+type scans struct{ begun atomic.Int64 }
+
+func (s *scans) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (s *scans) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (s *scans) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); cmd.Name() == "scan" && fmt.Sprint(args[1]) == "0" {
+			s.begun.Add(1)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// asynq warns all the time, as while Redis is full: the key space is read less
+// and less often, and soon again after a quiet time.
+func TestMend_ReadsTheKeySpaceSeldomWhileAsynqWarns(t *testing.T) {
+	inWorld(t, func(w *world) {
+		counter := &scans{}
+		p := w.start(func(o *Options) { o.Redis.(*redis.Client).AddHook(counter) })
+		warn := func(d time.Duration) (looks int64) {
+			before := counter.begun.Load()
+			for range d / time.Second {
+				p.suspectOrphans()
+				time.Sleep(time.Second)
+			}
+			return (counter.begun.Load() - before) / int64(len(p.queues))
+		}
+		time.Sleep(10 * time.Second)
+		if looks := warn(5 * time.Minute); looks < 5 || looks > 10 {
+			t.Errorf("%d looks in five minutes of warnings", looks)
+		}
+		time.Sleep(3 * time.Minute)
+		if looks := warn(4 * time.Second); looks == 0 {
+			t.Error("no look within four seconds of a new warning")
+		}
+	})
+}
