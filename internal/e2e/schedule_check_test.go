@@ -19,6 +19,7 @@ type account struct {
 	events  []webhook.Event // one for each post
 	state   outcome.State
 	removal outcome.Removal
+	sealed  time.Duration // for how long the result is kept; negative where it is erased
 }
 
 // finding is a promise that an account breaks, or, where it is explained, what a
@@ -70,6 +71,7 @@ func (s *stage) account(token string) account {
 	s.mu.Unlock()
 	record := s.rdb.HGetAll(s.ctx, recordKey(token)).Val()
 	a.state, a.removal = outcome.State(record["state"]), outcome.Removal(record["removal"])
+	a.sealed = s.rdb.PTTL(s.ctx, recordKey(token)+":sealed").Val()
 	return a
 }
 
@@ -77,6 +79,7 @@ func (s *stage) account(token string) account {
 func (a account) findings(c *chronicle) []finding {
 	var all []finding
 	all = append(all, a.ending(c)...)
+	all = append(all, a.keeping(c)...)
 	all = append(all, a.oneStory(c)...)
 	all = append(all, a.truth(c)...)
 	all = append(all, a.overlaps(c)...)
@@ -113,6 +116,22 @@ func (a account) ending(c *chronicle) []finding {
 	}
 	return all
 }
+
+// keeping: the result of a delivery that was given up is kept, for as long as the
+// worker says that gave it up, which may be any.
+func (a account) keeping(c *chronicle) []finding {
+	if a.state != outcome.GivenUp || c.lost(a.admission.token, time.Time{}, time.Now()) != nil {
+		return nil
+	}
+	least, most := c.releases.least(redeliveryWindow), c.releases.most(redeliveryWindow)
+	if a.sealed > most || a.sealed < least-scheduleEnd {
+		return []finding{broken("its result is kept for %v, and REDELIVERY_WINDOW was %v to %v", a.sealed, least, most)}
+	}
+	return nil
+}
+
+// scheduleEnd is longer than any schedule takes.
+const scheduleEnd = 10 * time.Minute
 
 // unknownRemoval: MarkSign refuses a DELETE whose first one worked, and one of a
 // session that it lost.
@@ -160,7 +179,7 @@ func (a account) oneStory(c *chronicle) []finding {
 			continue
 		}
 		switch {
-		case c.lost(a.admission.token, c.sentAfter(before, p).Add(-scheduleClaim), p.begun) == nil:
+		case c.lost(a.admission.token, c.sentAfter(before, p).Add(-c.releases.most(settings.claim)), p.begun) == nil:
 			all = append(all, broken("posts with different bodies, though Redis lost nothing"))
 		case gist(a.events[i-1]) != gist(a.events[i]) && a.forgotten && a.tellsNotFound(i-1, i):
 			all = append(all, finding{"another story", "Redis lost the outcome, and MarkSign the session"})

@@ -56,6 +56,12 @@ func (t *tale) befell(what trouble, who string, from, to float64) *incident {
 // told is a session that A posted at 10 s and removed at 12.5 s.
 func told() *tale {
 	t := &tale{zero: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	patient := usualSettings()
+	patient.delivery, patient.session = 10*time.Second, time.Minute
+	t.releases = releases{usualSettings(), patient}
+	t.runs("A", usualSettings())
+	t.runs("B", usualSettings())
+	t.runs("Patient", patient)
 	t.visit = visit{token: "tale-1", reference: "r", method: marksim.SmartID, person: confirms(0, 0)}
 	t.asked, t.accepted = t.at(0), t.at(0.1)
 	t.story = story{token: t.visit.token, at: marksim.Snapshot{Outcome: marksim.Confirms, StartedAt: t.zero}}
@@ -119,6 +125,11 @@ func TestScheduleChecker_FindsWhatIsPlanted(t *testing.T) {
 			t.events[0].Type, t.events[0].Data.Error = webhook.Expired, &webhook.Error{Reason: "deadline"}
 			t.remove("A", 12.5)
 		}, "before the session's time was over", ""},
+		"the deadline by the shorter of two settings": {plant: func(t *tale) {
+			t.events[0].Type, t.events[0].Data.Error = webhook.Expired, &webhook.Error{Reason: "deadline"}
+			t.posts[0].begun, t.posts[0].ended = t.at(31), t.at(31.1)
+			t.remove("A", 34)
+		}},
 		"overlapping": {func(t *tale) { t.posts[0].status = 500; t.post("B", 10.05, 10.2, 204); t.remove("B", 12.5) }, "posts overlap", ""},
 		"overlapping a sleeper": {func(t *tale) {
 			t.posts[0].status = 0
@@ -126,7 +137,22 @@ func TestScheduleChecker_FindsWhatIsPlanted(t *testing.T) {
 			t.post("B", 10.05, 10.2, 204)
 			t.remove("B", 12.5)
 		}, "", "the sender was suspended"},
-		"a deaf receiver":         {func(t *tale) { t.posts[0].ended = t.at(14); t.post("B", 12.5, 12.6, 204); t.remove("B", 16.5) }, "", "too late"},
+		"a deaf receiver": {func(t *tale) { t.posts[0].ended = t.at(14); t.post("B", 12.5, 12.6, 204); t.remove("B", 16.5) }, "", "too late"},
+		"overlapping one that waits longer": {func(t *tale) {
+			t.posts[0].by, t.posts[0].ended, t.posts[0].status = "Patient", t.at(18), 500
+			t.post("B", 13, 13.1, 204)
+			t.remove("B", 18)
+		}, "posts overlap", ""},
+		"after one that gave up": {plant: func(t *tale) {
+			t.posts[0].ended, t.posts[0].status = t.at(18), 500
+			t.post("B", 13, 13.1, 204)
+			t.remove("B", 18)
+		}},
+		"in time for one that waits longer": {func(t *tale) {
+			t.posts[0].by, t.posts[0].ended = "Patient", t.at(14)
+			t.post("B", 22.5, 22.6, 204)
+			t.remove("B", 26.5)
+		}, "nothing explains it", ""},
 		"twice for no reason":     {func(t *tale) { t.post("A", 11, 11.1, 204); t.remove("A", 13.5) }, "nothing explains it", ""},
 		"again, though not acked": {func(t *tale) { t.post("A", 11, 11.1, 500); t.remove("A", 13.5) }, "nothing explains it", ""},
 		"twice after a kill":      {func(t *tale) { t.befell(killed, "A", 10.2, 10.2); t.post("B", 15, 15.1, 204); t.remove("B", 18) }, "", "killed before"},

@@ -52,6 +52,8 @@ type chronicle struct {
 	lines     []string
 	incidents []*incident
 	counts    map[string]int
+	releases  releases            // of the schedule
+	settings  map[string]settings // of each process
 }
 
 func (c *chronicle) say(format string, args ...any) {

@@ -37,7 +37,7 @@ func (c *chronicle) sentAfter(posts ...post) time.Time {
 func (a account) overlaps(c *chronicle) []finding {
 	var all []finding
 	for i, p := range a.posts {
-		until := p.begun.Add(scheduleDelivery)
+		until := p.begun.Add(c.of(p.by).delivery)
 		if !p.ended.IsZero() && p.ended.Before(until) {
 			until = p.ended
 		}
@@ -46,7 +46,7 @@ func (a account) overlaps(c *chronicle) []finding {
 				continue
 			}
 			const what = "posts that overlap"
-			from := p.begun.Add(-scheduleClaim)
+			from := p.begun.Add(-c.of(p.by).claim())
 			switch {
 			case c.find(suspended, p.by, from, q.begun) != nil:
 				all = append(all, finding{what, "the sender was suspended"})
@@ -96,7 +96,7 @@ func (a account) unheard(c *chronicle, p post, next time.Time) string {
 	switch {
 	case p.cut:
 		return "the receiver cut its 2xx off"
-	case p.ended.Sub(p.begun) > scheduleDelivery-100*ms:
+	case p.ended.Sub(p.begun) > c.of(p.by).delivery-100*ms:
 		return "the 2xx was too late"
 	case c.find(receiverWay, p.by, from.Add(-time.Second), p.ended.Add(noteTime)) != nil:
 		return "the 2xx was lost on its way"
@@ -104,7 +104,7 @@ func (a account) unheard(c *chronicle, p post, next time.Time) string {
 		return "the worker was killed before it noted the 2xx"
 	case c.find(suspended, p.by, from, noted) != nil:
 		return "the worker was suspended before it noted the 2xx"
-	case c.find(cutShort, p.by, from, noted.Add(scheduleShutdown)) != nil:
+	case c.find(cutShort, p.by, from, noted.Add(c.of(p.by).shutdown())) != nil:
 		return "the worker's stop was cut short before it noted the 2xx"
 	case c.lost(a.admission.token, from, noted) != nil:
 		return "Redis lost the note"

@@ -25,7 +25,7 @@ const ms = time.Millisecond
 var kinds = []kind{
 	{name: "kill -9", weight: 6, least: 100 * ms, most: 4 * time.Second, on: oneWorker, do: (*stage).killWorker},
 	{name: "SIGSTOP", weight: 6, least: 300 * ms, most: 8 * time.Second, on: oneWorker, do: (*stage).suspendWorker},
-	{name: "SIGTERM in a wave", weight: 3, least: 4 * time.Second, most: 8 * time.Second, on: everyWorker, do: (*stage).rollWorkers},
+	{name: "SIGTERM in a wave", weight: 6, least: 4 * time.Second, most: 8 * time.Second, on: everyWorker, do: (*stage).rollWorkers},
 	{name: "toxic", weight: 12, least: 500 * ms, most: 6 * time.Second, on: oneWay, do: (*stage).poisonWay},
 	{name: "way closed", weight: 4, least: 200 * ms, most: 5 * time.Second, on: oneWay, do: (*stage).closeWay},
 	{

@@ -23,7 +23,7 @@ type mood struct {
 // troubleReceiver makes the receiver fail in one of its ways.
 func (s *stage) troubleReceiver(f planned, dice *rand.Rand) {
 	after := http.Header{"Retry-After": {strconv.Itoa(1 + dice.IntN(8))}}
-	late := scheduleDelivery + time.Duration(dice.Int64N(int64(2*time.Second)))
+	late := s.plan.releases.most(func(x settings) time.Duration { return x.delivery }) + time.Duration(dice.Int64N(int64(2*time.Second)))
 	moods := []mood{
 		{name: "500", answer: answer{status: 500}},
 		{name: "503 with Retry-After", answer: answer{status: 503, header: after}},

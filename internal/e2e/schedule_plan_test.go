@@ -13,15 +13,8 @@ import (
 	"github.com/identwatch/identwatch/tasks"
 )
 
-// The settings of a schedule's workers: short, so that much fits into its time.
-const (
-	scheduleLength   = 18 * time.Second // of the faults
-	scheduleLease    = 3 * time.Second
-	scheduleDelivery = 2 * time.Second
-	scheduleClaim    = scheduleDelivery + claimMargin
-	scheduleShutdown = 5 * time.Second
-	scheduleSession  = 30 * time.Second // SESSION_TIMEOUT
-)
+// scheduleLength is for how long faults begin.
+const scheduleLength = 18 * time.Second
 
 // shape is how Redis is set up, and what it can lose.
 type shape string
@@ -35,12 +28,13 @@ const (
 
 // plan is all that a schedule's seed decides.
 type plan struct {
-	seed       uint64
-	redis      shape
-	clocks     []time.Duration // what each worker's is fast by
-	redelivery string          // REDELIVERY_WINDOW
-	visits     []visit
-	faults     []planned
+	seed      uint64
+	redis     shape
+	clocks    []time.Duration // what each worker's is fast by
+	releases  releases        // what the workers run with
+	retention time.Duration   // of the application's second client
+	visits    []visit
+	faults    []planned
 }
 
 // visit is one session, and what its person does.
@@ -69,12 +63,9 @@ func (f planned) dice(seed uint64) *rand.Rand { return ofSeed(seed, uint64(1000+
 
 func drawPlan(seed uint64) plan {
 	dice := ofSeed(seed, 0)
-	p := plan{seed: seed, redis: [...]shape{always, everysec, rollback, sentinel, rollback}[seed%5], redelivery: "0"}
+	p := plan{seed: seed, redis: [...]shape{always, everysec, rollback, sentinel, rollback}[seed%5]}
 	if seed%5 == 4 && dice.IntN(2) == 0 {
 		p.redis = sentinel
-	}
-	if dice.IntN(2) == 0 {
-		p.redelivery = "168h"
 	}
 	p.clocks = make([]time.Duration, 2+dice.IntN(2))
 	if dice.IntN(4) == 0 {
@@ -85,6 +76,8 @@ func drawPlan(seed uint64) plan {
 		p.visits = append(p.visits, drawVisit(dice, tokenOf(seed, i), i))
 	}
 	p.drawFaults(dice)
+	p.releases = drawReleases(ofSeed(seed, 1))
+	p.retention = oneOf(ofSeed(seed, 2), time.Hour, 24*time.Hour, 30*24*time.Hour)
 	return p
 }
 
@@ -187,6 +180,7 @@ func shares(a, b []string) bool {
 func (p plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d: Redis %s; %d workers, clocks %v; %d sessions\n", p.seed, p.redis, len(p.clocks), p.clocks, len(p.visits))
+	b.WriteString(p.releases.String())
 	for _, f := range p.faults {
 		fmt.Fprintf(&b, "  %5.1fs for %4.1fs %s %v\n", f.at.Seconds(), f.lasts.Seconds(), f.kind.name, f.on)
 	}

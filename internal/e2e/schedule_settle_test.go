@@ -152,12 +152,14 @@ func (s *stage) leftovers() (left []string) {
 	}
 	for _, key := range s.keys("identwatch:*:sealed") {
 		token := strings.TrimSuffix(strings.TrimPrefix(key, recordKey("")), ":sealed")
-		if a := s.taken[token]; a == nil || !a.gone || s.plan.redelivery == "0" {
+		if a := s.taken[token]; a == nil || !a.gone || s.plan.releases.most(redeliveryWindow) == 0 {
 			left = append(left, fmt.Sprintf("a sealed result is left: %s, %v", key, s.rdb.HGetAll(s.ctx, recordKey(token)).Val()))
 		}
 	}
 	return left
 }
+
+func redeliveryWindow(s settings) time.Duration { return s.redelivery }
 
 func (s *stage) keys(pattern string) []string {
 	var all []string

@@ -46,6 +46,8 @@ type slot struct {
 	clock time.Duration
 	busy  sync.Mutex // held by the fault that has the worker
 
+	release int // what the next worker runs with; guarded by busy
+
 	mu   sync.Mutex
 	p    *process
 	ways map[string]*way
@@ -60,7 +62,7 @@ func (sl *slot) now() (*process, map[string]*way) {
 func newStage(t *testing.T, p plan) *stage {
 	t.Helper()
 	s := &stage{plan: p, told: make(map[string][]webhook.Event), taken: make(map[string]*admission)}
-	s.chronicle.begun = time.Now()
+	s.chronicle.begun, s.releases = time.Now(), p.releases
 	debug := []string{"--enable-debug-command", "yes", "--appendonly", "yes", "--aof-timestamp-enabled", "yes"}
 	switch p.redis {
 	case sentinel:
@@ -90,7 +92,7 @@ func newStage(t *testing.T, p plan) *stage {
 
 // secondClient is another part of the application, which reaches Redis by itself.
 func (s *stage) secondClient() *tasks.Client {
-	client, err := tasks.NewClient(tasks.ClientConfig{RedisURL: s.redisURL()})
+	client, err := tasks.NewClient(tasks.ClientConfig{RedisURL: s.redisURL(), Retention: s.plan.retention})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -108,13 +110,11 @@ func (s *stage) redisURL() string {
 // startWorker starts the next worker of a slot, with ways of its own.
 func (s *stage) startWorker(i int) *process {
 	sl := s.slots[i]
+	with := s.plan.releases[sl.release]
 	s.mu.Lock()
-	p := s.prepare(
-		"REDIS_URL="+s.redisURL(), "LEASE="+scheduleLease.String(), "DELIVERY_TIMEOUT="+scheduleDelivery.String(),
-		"SHUTDOWN_TIMEOUT="+scheduleShutdown.String(), "SESSION_TIMEOUT="+scheduleSession.String(),
-		"POLL_PACE=500ms", "REDELIVERY_WINDOW="+s.plan.redelivery,
-	)
+	p := s.prepare(append(with.environment(), "REDIS_URL="+s.redisURL())...)
 	s.mu.Unlock()
+	s.runs(p.name, with)
 	ways := map[string]*way{
 		toMarkSign: s.reroute(p, "MARKSIGN_URL", toMarkSign),
 		toReceiver: s.reroute(p, "CALLBACK_URL", toReceiver),
@@ -129,7 +129,7 @@ func (s *stage) startWorker(i int) *process {
 	sl.mu.Lock()
 	sl.p, sl.ways = p, ways
 	sl.mu.Unlock()
-	s.say("worker %d is %s from now on", i, p.name)
+	s.say("worker %d is %s from now on, of release %d", i, p.name, sl.release)
 	return p
 }
 

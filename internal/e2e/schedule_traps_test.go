@@ -160,7 +160,7 @@ func kindOf(name string) *kind {
 
 // handMade is a plan of sessions that start over ten seconds.
 func handMade(seed uint64, redis shape, clocks ...time.Duration) plan {
-	p := plan{seed: seed, redis: redis, clocks: clocks, redelivery: "0"}
+	p := plan{seed: seed, redis: redis, clocks: clocks, releases: sameSettings(usualSettings())}
 	for i := range 40 {
 		person := marked(marksim.Confirms, time.Duration(i%7)*time.Second)
 		p.visits = append(p.visits, visit{

@@ -18,10 +18,11 @@ var errorCodes = map[marksim.Outcome]int{
 }
 
 // truth: every event says what the person did.
-func (a account) truth(*chronicle) []finding {
+func (a account) truth(c *chronicle) []finding {
+	ours := c.releases.least(func(s settings) time.Duration { return s.session })
 	var all []finding
 	for i, e := range a.events {
-		if wrong := a.wrong(e, a.posts[i].begun); wrong != "" {
+		if wrong := a.wrong(e, a.posts[i].begun, ours); wrong != "" {
 			all = append(all, broken("post %d is not the truth: %s\n%s", i+1, wrong, gist(e)))
 		}
 	}
@@ -29,8 +30,8 @@ func (a account) truth(*chronicle) []finding {
 }
 
 // wrong says what is not true in an event that was posted at a time, "" where
-// all is.
-func (a account) wrong(e webhook.Event, at time.Time) string {
+// all is. No worker ends a session by itself before it is so old.
+func (a account) wrong(e webhook.Event, at time.Time, ours time.Duration) string {
 	switch {
 	case e.Data.Token != a.admission.token:
 		return "another token"
@@ -39,7 +40,7 @@ func (a account) wrong(e webhook.Event, at time.Time) string {
 	case e.Data.Method != a.method:
 		return "another method"
 	case e.Data.Error != nil && slices.Contains([]string{"deadline", "unavailable"}, e.Data.Error.Reason):
-		if early := a.story.at.StartedAt.Add(scheduleSession).Sub(at); early > 0 {
+		if early := a.story.at.StartedAt.Add(ours).Sub(at); early > 0 {
 			return "an end of ours, " + early.String() + " before the session's time was over"
 		}
 		return ""

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"syscall"
@@ -29,8 +30,9 @@ func (p *process) alive() bool {
 	}
 }
 
-// killWorker kills one with kill -9. Another starts in its place later.
-func (s *stage) killWorker(f planned, _ *rand.Rand) {
+// killWorker kills one with kill -9. Another starts in its place later, of either
+// release: it may have been killed in the middle of a rollout.
+func (s *stage) killWorker(f planned, dice *rand.Rand) {
 	i, _ := f.worker()
 	s.slots[i].busy.Lock()
 	defer s.slots[i].busy.Unlock()
@@ -42,6 +44,7 @@ func (s *stage) killWorker(f planned, _ *rand.Rand) {
 	p.kill()
 	s.over(in)
 	pass(f.lasts)
+	s.slots[i].release = dice.IntN(2)
 	s.startWorker(i)
 }
 
@@ -58,10 +61,17 @@ func (s *stage) suspendWorker(f planned, _ *rand.Rand) {
 	s.lasting(f, func() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }, in)
 }
 
-// rollWorkers replaces each worker, one after the other.
+// rollWorkers replaces each worker, one after the other, by one of the release that
+// the first did not have: the next is rolled out, or rolled back.
 func (s *stage) rollWorkers(f planned, _ *rand.Rand) {
+	var release int
 	for i := range s.slots {
 		s.slots[i].busy.Lock()
+		if i == 0 {
+			release = 1 - s.slots[0].release
+			s.count(fmt.Sprintf("rollouts of release %d", release))
+		}
+		s.slots[i].release = release
 		p, _ := s.slots[i].now()
 		s.describe(f, "%s", p.name)
 		s.stopWorker(p)
@@ -81,7 +91,7 @@ func (s *stage) stopWorker(p *process) {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
-	case <-time.After(scheduleShutdown + time.Second + slack):
+	case <-time.After(s.of(p.name).shutdown() + time.Second + slack):
 		s.t.Errorf("%s has not stopped %v after SIGTERM", p.name, time.Since(begun))
 		p.kill()
 	}
