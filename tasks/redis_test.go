@@ -98,7 +98,7 @@ func TestOpenRedis_RefusesAndShowsNoPassword(t *testing.T) {
 // whoami returns the user, database and network of a client's connection.
 func whoami(t *testing.T, rdb *redis.Client) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	info, err := rdb.ClientInfo(ctx).Result()
 	if err != nil {
@@ -168,7 +168,7 @@ func startSentinel(t *testing.T, redisAddr, password string) (addr string) {
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	rdb := redis.NewSentinelClient(&redis.Options{Addr: addr, Password: password, MaxRetries: -1})
 	defer rdb.Close()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		err := rdb.Ping(t.Context()).Err()
 		if err == nil {
 			return addr
@@ -197,7 +197,7 @@ func TestOpenRedis_TriesSentinelsOnTheirOwnPort(t *testing.T) {
 		}
 	}()
 	rdb := open(t, "redis-sentinel://127.0.0.83?master=m")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	go func() { _ = rdb.Ping(ctx).Err() }()
 	select {

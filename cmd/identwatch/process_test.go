@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a test waits for what should come at once or in seconds.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // output is a buffer that can be read while it is written.
 type output struct {

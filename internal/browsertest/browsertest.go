@@ -42,7 +42,7 @@ func find(tb testing.TB) string {
 }
 
 // patience bounds everything that a browser is waited for, on a busy machine.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Start starts a Chromium that lasts as long as the test and its subtests.
 // Without one on the PATH the test is skipped.

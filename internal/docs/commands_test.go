@@ -196,7 +196,7 @@ func TestTryIt_StoresFiveEvents(t *testing.T) {
 		{"./identwatch simulate", "./identwatch simulate --confirm-between 1s,3s --listen 127.0.0.1:" + simulator},
 		{"http://127.0.0.1:8091", "http://127.0.0.1:" + receiver},
 		{"http://127.0.0.1:8080", "http://127.0.0.1:" + service},
-		{"sleep 2\n", "for i in $(seq 200); do curl -s -o /dev/null \"$API_URL/healthz\" && [ -s tokens.txt ] && break; sleep 0.1; done\n"},
+		{"sleep 2\n", "for i in $(seq 1200); do curl -s -o /dev/null \"$API_URL/healthz\" && [ -s tokens.txt ] && break; sleep 0.1; done\n"},
 	} {
 		if !strings.Contains(commands, change[0]) {
 			t.Fatalf("the block lacks %s", change[0])
@@ -204,7 +204,7 @@ func TestTryIt_StoresFiveEvents(t *testing.T) {
 		commands = strings.ReplaceAll(commands, change[0], change[1])
 	}
 	commands += `
-for i in $(seq 400); do
+for i in $(seq 1200); do
   [ "$(ls inbox | wc -l)" -ge 5 ] && break
   sleep 0.1
 done

@@ -82,12 +82,12 @@ func TestIntegrating_WorksAsWritten(t *testing.T) {
 
 // awaitPorts replaces the pauses of the page: a busy machine needs longer, and an idle one less.
 const awaitPorts = `
-for i in $(seq 300); do
+for i in $(seq 1200); do
   curl -s -o /dev/null "$MARKSIGN_URL" && curl -s -o /dev/null "$CALLBACK_URL" && curl -s -o /dev/null "$API_URL/healthz" && break
   sleep 0.1
 done
 await() {
-  for i in $(seq 300); do
+  for i in $(seq 1200); do
     php -r 'foreach ((new PDO("sqlite:examples/php/inbox.db"))->query("SELECT reference, decision, reason FROM results", PDO::FETCH_NUM) as $row) { echo implode(" ", $row), "\n"; }' > decisions
     grep -q "^$1 " decisions && return
     sleep 0.2

@@ -116,7 +116,7 @@ func start(t *testing.T, l language, secrets ...webhook.Secret) *process {
 	}
 	p := launch(t, l, strings.Join(texts, ", "))
 	addr := strings.Split(p.url, "/")[2]
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			conn.Close()
@@ -213,7 +213,7 @@ func TestReceivers_StoreAnEventOnce(t *testing.T) {
 func checkHandledOnce(t *testing.T, p *process, id string) {
 	t.Helper()
 	want := "stored " + id + "\n"
-	for deadline := time.Now().Add(5 * time.Second); !strings.Contains(p.output(), want) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(p.output(), want) && time.Now().Before(deadline); {
 		<-time.After(10 * time.Millisecond)
 	}
 	if n := strings.Count(p.output(), want); n != 1 {
@@ -351,7 +351,7 @@ func TestReceivers_WithoutASecretLetNobodyIn(t *testing.T) {
 	eachReceiver(t, func(t *testing.T, l language) {
 		body := event(t)
 		p := launch(t, l, "")
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-time.After(10 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-time.After(10 * time.Millisecond) {
 			select {
 			case err := <-p.waitError:
 				p.waitError <- err

@@ -141,7 +141,7 @@ func (s *stage) await(what string, ok func() bool) {
 	s.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(30 * time.Second); !ok(); {
+	for deadline := time.After(time.Minute); !ok(); {
 		select {
 		case <-deadline:
 			s.t.Fatalf("no %s within 30 s", what)

@@ -71,7 +71,7 @@ func TestBoard_AddsSessionsThatOthersStart(t *testing.T) {
 	go func() { ended <- s.run(ctx) }()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(30 * time.Second); len(b.all()) == 0 || !b.all()[0].done(); {
+	for deadline := time.After(time.Minute); len(b.all()) == 0 || !b.all()[0].done(); {
 		select {
 		case <-deadline:
 			t.Fatalf("not removed: %+v", b.all())

@@ -45,7 +45,7 @@ func run(t *testing.T, sessions int, opts Options) *fixture {
 	})
 	select {
 	case f.url = <-found:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("dev did not say where its page is")
 	}
 	return f

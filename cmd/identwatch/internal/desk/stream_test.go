@@ -192,12 +192,12 @@ func TestStream_OutlivesTheServersReadTimeout(t *testing.T) {
 	t.Parallel()
 	d := &desk{feed: newFeed(), stage: run(t, 0, Options{}).stage}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(d.serveStream))
-	server.Config.ReadTimeout = 50 * time.Millisecond
+	server.Config.ReadTimeout = 2 * time.Second // enough for the request itself on a busy machine
 	server.Start()
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
 	r := openStream(t, server.URL, "")
 	events(t, r, "ready")
-	time.AfterFunc(200*time.Millisecond, func() { d.feed.put("session", "a", 1) })
+	time.AfterFunc(3*time.Second, func() { d.feed.put("session", "a", 1) })
 	events(t, r, "session")
 }

@@ -141,7 +141,7 @@ func startWorkers(t *testing.T, rdb redis.UniversalClient, names ...string) {
 		}
 	}
 	inspector := asynq.NewInspectorFromRedisClient(rdb)
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		servers, err := inspector.Servers()
 		if err == nil && len(servers) == len(names) {
 			return
