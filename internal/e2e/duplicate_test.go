@@ -25,11 +25,11 @@ func TestServe_DuplicateEnqueueFromTwoProcesses(t *testing.T) {
 	if refused != len(all) {
 		t.Errorf("%d tokens were refused as duplicates, want each of %d once\n%s%s", refused, len(all), said[0], said[1])
 	}
-	w.awaitRemoved(all, 30*time.Second)
+	w.awaitRemoved(all, time.Minute)
 	if code, said := w.tryEnqueue(all[:1]); code != 1 || !strings.Contains(said, tasks.ErrDuplicate.Error()) {
 		t.Errorf("enqueueing a session that was finished recently: exit code %d, want 1\n%s", code, said)
 	}
-	w.awaitQuiet(20 * time.Second)
+	w.awaitQuiet(time.Minute)
 	w.check(all, nil)
 }
 
@@ -52,15 +52,15 @@ func TestServe_LateNotFoundMakesNoEvent(t *testing.T) {
 	a := w.serve()
 	all := w.begin("late-poll", 1, waits())
 	w.enqueue(all)
-	eventually(t, 10*time.Second, "A polls the session", func() bool { return w.calls.polls("A", all[0]) >= 2 })
+	eventually(t, time.Minute, "A polls the session", func() bool { return w.calls.polls("A", all[0]) >= 2 })
+	b := w.serve()
 	mu.Lock()
 	holding = true
 	mu.Unlock()
-	eventually(t, 10*time.Second, "a poll of A's is on its way", isHeld)
+	eventually(t, time.Minute, "a poll of A's is on its way", isHeld)
 
 	// An operator runs the task early until B has it, while A's poll hangs.
-	b := w.serve()
-	eventually(t, 15*time.Second, "B polls the session", func() bool {
+	eventually(t, time.Minute, "B polls the session", func() bool {
 		if len(w.heldByOthers(b, all)) > 0 {
 			_ = w.tasks.RunTask(tasks.QueueFollow, "default:"+all[0])
 		}
@@ -70,7 +70,7 @@ func TestServe_LateNotFoundMakesNoEvent(t *testing.T) {
 	w.awaitRemoved(all, 8*time.Second) // A waits for its answer for ten
 	before := w.calls.polls("A", all[0])
 	close(late)
-	eventually(t, 10*time.Second, "A looks at its late answer and drops the session", func() bool {
+	eventually(t, time.Minute, "A looks at its late answer and drops the session", func() bool {
 		for _, e := range a.entries() {
 			if e["msg"] == "session is final" && e["reason"] == "not_found" {
 				return true
@@ -80,12 +80,12 @@ func TestServe_LateNotFoundMakesNoEvent(t *testing.T) {
 	})
 	// Neither that answer nor an operator who runs the finished task again makes
 	// more of it.
-	w.awaitQuiet(10 * time.Second)
+	w.awaitQuiet(time.Minute)
 	for range 3 {
 		if err := w.tasks.RunTask(tasks.QueueFollow, "default:"+all[0]); err != nil {
 			t.Error(err)
 		}
-		w.awaitQuiet(10 * time.Second)
+		w.awaitQuiet(time.Minute)
 	}
 	w.check(all, nil)
 	if s := w.story(all[0]); len(s.posts) != 1 {

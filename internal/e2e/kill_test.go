@@ -60,11 +60,11 @@ func killNine(t *testing.T, deliveryTimeout time.Duration) {
 		a.postsAtKill, len(active), len(late))
 
 	noise := b.measureNoise()
-	w.awaitRemoved(all, 60*time.Second)
+	w.awaitRemoved(all, time.Minute)
 	machine := noise()
 	machine.log(t, "probes of the other process, of Redis and of the test meanwhile")
 	w.hurryRemovals()
-	w.awaitQuiet(30 * time.Second)
+	w.awaitQuiet(time.Minute)
 	w.check(all, a.explains)
 	// Between a lease's end and the next poll lie about ten steps as long as a probe.
 	w.checkTakeover(a, all, active, deliveryTimeout, slack+10*machine.quantile(0.99))

@@ -54,8 +54,8 @@ func operatorSees(t *testing.T) {
 	}
 
 	w.sim.Confirm(token)
-	w.awaitRemoved([]string{token}, 10*time.Second)
-	w.awaitQuiet(10 * time.Second)
+	w.awaitRemoved([]string{token}, time.Minute)
+	w.awaitQuiet(time.Minute)
 	done := mon.task(tasks.QueueFollow, token)
 	var result struct {
 		Outcome, Delivery, Removal  string
@@ -88,7 +88,7 @@ func operatorRunsEarly(t *testing.T, workers int) {
 	all := w.begin("early", 20, confirms(time.Second, 6*time.Second))
 	w.enqueue(all)
 	runs := 0
-	eventually(t, 40*time.Second, "every session is removed", func() bool {
+	eventually(t, time.Minute, "every session is removed", func() bool {
 		left := 0
 		for _, token := range all {
 			if s, _ := w.sim.Session(token); s.RemovedAt.IsZero() {
@@ -107,7 +107,7 @@ func operatorRunsEarly(t *testing.T, workers int) {
 	// Two workers may both be about to remove a session that changed hands between
 	// the 2xx and the DELETE, and the second DELETE is refused.
 	w.hurryRemovals()
-	w.awaitQuiet(20 * time.Second)
+	w.awaitQuiet(time.Minute)
 	w.check(all, func(_ story, f fault) bool { return workers > 1 && f == removedMore })
 	for _, token := range all {
 		if n := len(w.receiver.of(token)); n != 1 {
@@ -124,7 +124,7 @@ func operatorDeletes(t *testing.T) {
 	pair := w.begin("pair", 2, waits())
 	deleted, other := pair[0], pair[1]
 	w.enqueue(pair)
-	eventually(t, 10*time.Second, "both are polled", func() bool {
+	eventually(t, time.Minute, "both are polled", func() bool {
 		return w.calls.polls("", deleted) >= 2 && w.calls.polls("", other) >= 2
 	})
 	mon.must("DELETE", "/queues/"+tasks.QueueFollow+"/retry_tasks/default:"+deleted)
@@ -155,8 +155,8 @@ func operatorDeletes(t *testing.T) {
 	w.enqueue([]string{deleted})
 	w.sim.Confirm(deleted)
 	w.sim.Confirm(other)
-	w.awaitRemoved(pair, 15*time.Second)
-	w.awaitQuiet(10 * time.Second)
+	w.awaitRemoved(pair, time.Minute)
+	w.awaitQuiet(time.Minute)
 	w.check(pair, nil)
 }
 
@@ -177,7 +177,7 @@ func operatorPauses(t *testing.T) {
 		}
 		return true
 	}
-	eventually(t, 10*time.Second, "the sessions are polled", func() bool { return polled(followed, 1) })
+	eventually(t, time.Minute, "the sessions are polled", func() bool { return polled(followed, 1) })
 
 	mon.must("POST", "/queues/"+tasks.QueueFollow+":pause")
 	fresh := w.begin("fresh", 5, waits())
@@ -190,7 +190,7 @@ func operatorPauses(t *testing.T) {
 		}
 		w.sim.Confirm(token)
 	}
-	w.awaitRemoved(followed, 15*time.Second)
+	w.awaitRemoved(followed, time.Minute)
 	for _, token := range fresh {
 		if n := w.calls.polls("", token); n > 0 {
 			t.Errorf("%s was enqueued while the queue was paused, and polled %d times", token, n)
@@ -198,12 +198,12 @@ func operatorPauses(t *testing.T) {
 	}
 
 	mon.must("POST", "/queues/"+tasks.QueueFollow+":resume")
-	eventually(t, 10*time.Second, "the new sessions are polled", func() bool { return polled(fresh, 1) })
+	eventually(t, time.Minute, "the new sessions are polled", func() bool { return polled(fresh, 1) })
 	for _, token := range fresh {
 		w.sim.Confirm(token)
 	}
 	all := slices.Concat(followed, fresh)
-	w.awaitRemoved(all, 15*time.Second)
-	w.awaitQuiet(10 * time.Second)
+	w.awaitRemoved(all, time.Minute)
+	w.awaitQuiet(time.Minute)
 	w.check(all, nil)
 }

@@ -42,7 +42,7 @@ func TestServe_LeavesNothingPersonalInTheClear(t *testing.T) {
 	p.sample()
 	for _, process := range p.processes {
 		_ = process.cmd.Process.Signal(syscall.SIGTERM) // some have ended
-		process.awaitExit(20 * time.Second)
+		process.awaitExit(35 * time.Second)
 	}
 
 	seen := p.seen()

@@ -69,7 +69,7 @@ func TestPanics_ShowNothingPersonal(t *testing.T) {
 		v.probes.WriteString(p.probesSay())
 	}
 	p.terminate()
-	if code := p.awaitExit(20 * time.Second); code != 0 {
+	if code := p.awaitExit(35 * time.Second); code != 0 {
 		t.Errorf("exit code %d: the panics ended the process", code)
 	}
 	panics := make(map[string]int)

@@ -144,7 +144,7 @@ func (p *process) said(msg, attr string) string {
 // awaitListening returns the address of the probes.
 func (p *process) awaitListening() string {
 	p.t.Helper()
-	eventually(p.t, 20*time.Second, p.name+" says where it listens", func() bool {
+	eventually(p.t, time.Minute, p.name+" says where it listens", func() bool {
 		return p.said("identwatch starts", "listen") != ""
 	})
 	return p.said("identwatch starts", "listen")
@@ -162,7 +162,7 @@ func (p *process) probe(path string) int {
 
 func (p *process) awaitReady() {
 	p.t.Helper()
-	eventually(p.t, 20*time.Second, p.name+" is ready", func() bool { return p.probe("/readyz") == http.StatusOK })
+	eventually(p.t, time.Minute, p.name+" is ready", func() bool { return p.probe("/readyz") == http.StatusOK })
 }
 
 // holder is the name by which records know the worker.

@@ -34,8 +34,8 @@ func redisRestart(t *testing.T, fsync string) {
 		pass(time.Second)
 		w.redis.Restart()
 	}
-	w.awaitRemoved(all, 60*time.Second)
-	w.awaitQuiet(30 * time.Second)
+	w.awaitRemoved(all, time.Minute)
+	w.awaitQuiet(time.Minute)
 	w.check(all, func(s story, f fault) bool {
 		if fsync == "always" || f != deliveredMore && f != otherBody && f != removedMore {
 			return false
@@ -68,7 +68,7 @@ func TestServe_RedisDownAtStart(t *testing.T) {
 	t.Logf("ready %v after Redis", time.Since(begun))
 	all := w.begin("first", 10, confirms(0, time.Second))
 	w.enqueue(all)
-	w.awaitRemoved(all, 20*time.Second)
-	w.awaitQuiet(10 * time.Second)
+	w.awaitRemoved(all, time.Minute)
+	w.awaitQuiet(time.Minute)
 	w.check(all, nil)
 }

@@ -28,7 +28,7 @@ func TestServe_LeavesNoSealedResultAfterARewrite(t *testing.T) {
 	tokens := w.begin("rewritten", 5, confirms(0, time.Second))
 	w.enqueue(tokens)
 	sealed := make(map[string][]byte)
-	eventually(t, 20*time.Second, "every result is sealed", func() bool {
+	eventually(t, time.Minute, "every result is sealed", func() bool {
 		for _, token := range tokens {
 			if value, err := w.rdb.Get(w.ctx, "identwatch:default:"+token+":sealed").Bytes(); err == nil {
 				sealed[token] = value
@@ -41,15 +41,15 @@ func TestServe_LeavesNoSealedResultAfterARewrite(t *testing.T) {
 			t.Fatalf("the sealed result of %s is not in the append-only file, so this test would see nothing", token)
 		}
 	}
-	w.awaitRemoved(tokens, 30*time.Second)
-	w.awaitQuiet(20 * time.Second)
+	w.awaitRemoved(tokens, time.Minute)
+	w.awaitQuiet(time.Minute)
 	if left := w.rdb.Keys(w.ctx, "*:sealed").Val(); len(left) > 0 {
 		t.Errorf("sealed results are left in Redis: %q", left)
 	}
 	if err := w.rdb.BgRewriteAOF(w.ctx).Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, "the rewrite has ended", func() bool {
+	eventually(t, time.Minute, "the rewrite has ended", func() bool {
 		info := w.rdb.Info(w.ctx, "persistence").Val()
 		return strings.Contains(info, "aof_rewrite_in_progress:0") && strings.Contains(info, "aof_rewrite_scheduled:0")
 	})

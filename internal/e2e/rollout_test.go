@@ -78,7 +78,7 @@ func TestRollout_DeliveryTimeoutRaised(t *testing.T) {
 	b := w.restart(a, "DELIVERY_TIMEOUT=25s")
 	w.awaitState(all, outcome.Delivered)
 	w.awaitRemoved(all, time.Minute)
-	w.awaitQuiet(20 * time.Second)
+	w.awaitQuiet(time.Minute)
 	w.check(all, nil)
 	for _, token := range all {
 		var ofA, ofB int
@@ -122,7 +122,7 @@ func TestRollout_DeliveryTimeoutLowered(t *testing.T) {
 	b := w.serve("DELIVERY_TIMEOUT=1s", "LEASE=3s")
 	w.awaitState(all, outcome.Delivered)
 	w.awaitRemoved(all, time.Minute)
-	w.awaitQuiet(20 * time.Second)
+	w.awaitQuiet(time.Minute)
 	for _, token := range all {
 		posts := w.receiver.of(token)
 		if len(posts) < 2 {
@@ -179,6 +179,6 @@ func TestRollout_DeliveryWindowLowered(t *testing.T) {
 	w.redeliverAll(len(all))
 	w.awaitState(all, outcome.Delivered)
 	w.awaitRemoved(all, time.Minute)
-	w.awaitQuiet(20 * time.Second)
+	w.awaitQuiet(time.Minute)
 	w.check(all, func(_ story, f fault) bool { return f == removedEarly }) // it was given up before
 }

@@ -38,11 +38,11 @@ func newCluster(t *testing.T, redisArgs ...string) *cluster {
 	c.nodes = append(c.nodes, redistest.Start(t, redisArgs...))
 	host, port, _ := net.SplitHostPort(c.nodes[0].Addr)
 	c.nodes = append(c.nodes, redistest.Start(t, append([]string{"--replicaof", host + " " + port}, redisArgs...)...))
-	eventually(t, 20*time.Second, "the replica follows", func() bool { return c.info(c.nodes[1])["master_link_status"] == "up" })
+	eventually(t, time.Minute, "the replica follows", func() bool { return c.info(c.nodes[1])["master_link_status"] == "up" })
 	for range 3 {
 		c.sentinels = append(c.sentinels, c.startSentinel(host, port))
 	}
-	eventually(t, 30*time.Second, "the sentinels know each other and the replica", func() bool {
+	eventually(t, time.Minute, "the sentinels know each other and the replica", func() bool {
 		for _, s := range c.sentinels {
 			known, err := c.ask(s, "SENTINEL", "MASTER", primaryName).Result()
 			if text := fmt.Sprint(known); err != nil || !strings.Contains(text, "num-slaves:1") || !strings.Contains(text, "num-other-sentinels:2") {
@@ -143,7 +143,7 @@ func (s *stage) failOver(f planned, dice *rand.Rand) {
 	away := s.note(redisAway, "")
 	back := s.takeAway(f, old, dice.IntN(2) == 0)
 	s.lostSince(away.from.Add(-time.Second), nil) // what was not replicated yet
-	if !happens(30*time.Second, func() bool { p := s.cluster.primary(); return p != nil && p != old }) {
+	if !happens(time.Minute, func() bool { p := s.cluster.primary(); return p != nil && p != old }) {
 		s.t.Error("Sentinel has not failed over")
 	}
 	s.say("Sentinel has failed over")
@@ -152,7 +152,7 @@ func (s *stage) failOver(f planned, dice *rand.Rand) {
 	pass(max(0, f.lasts-time.Since(away.from)))
 	back()
 	woken := time.Now()
-	if !happens(40*time.Second, func() bool {
+	if !happens(time.Minute, func() bool {
 		info := s.cluster.info(old)
 		return info["role"] == "slave" && info["master_link_status"] == "up"
 	}) {

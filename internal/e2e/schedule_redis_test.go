@@ -228,7 +228,7 @@ func (s *stage) command(args ...string) {
 		list[i] = a
 	}
 	var err error
-	if !happens(15*time.Second, func() bool {
+	if !happens(time.Minute, func() bool {
 		ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
 		defer cancel()
 		err = s.rdb.Do(ctx, list...).Err()

@@ -35,7 +35,7 @@ func (s *stage) settle() {
 			s.startWorker(i)
 		}
 	}
-	happens(5*time.Second, func() bool { return s.receiver.underWay("") == 0 })
+	happens(time.Minute, func() bool { return s.receiver.underWay("") == 0 })
 	var hurried time.Time
 	if happens(settleMost, func() bool {
 		if time.Since(hurried) > time.Second {
@@ -127,7 +127,7 @@ func (s *stage) examine(total *tally) {
 // task that is just being ended moves between asynq's lists, so it is given a moment.
 func (s *stage) checkLeftovers() {
 	var left []string
-	happens(5*time.Second, func() bool {
+	happens(time.Minute, func() bool {
 		left = s.leftovers()
 		return len(left) == 0
 	})

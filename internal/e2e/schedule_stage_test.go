@@ -83,6 +83,9 @@ func newStage(t *testing.T, p plan) *stage {
 		ready.Go(func() { s.startWorker(i) })
 	}
 	ready.Wait()
+	if t.Failed() { // of a worker that could not be started
+		t.FailNow()
+	}
 	for _, sl := range s.slots {
 		worker, _ := sl.now()
 		worker.awaitReady()

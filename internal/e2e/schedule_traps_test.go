@@ -22,8 +22,8 @@ import (
 func TestTrap_APostOutlivesTheLease(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.receiver.script = func(webhook.Event, []byte, int) answer { return answer{after: 6 * time.Second} }
-	settings := []string{"LEASE=3s", "DELIVERY_TIMEOUT=12s"}
+	w.receiver.script = func(webhook.Event, []byte, int) answer { return answer{after: 15 * time.Second} }
+	settings := []string{"LEASE=3s", "DELIVERY_TIMEOUT=25s"}
 	a := w.prepare(settings...)
 	toA := newWay(t, "A to Redis", w.redis.Addr)
 	a.cmd.Env = append(a.cmd.Env, "REDIS_URL=redis://"+toA.addr()+"/0")
@@ -31,16 +31,16 @@ func TestTrap_APostOutlivesTheLease(t *testing.T) {
 	a.awaitReady()
 	all := w.begin("outlives", 10, confirms(time.Second, time.Second))
 	w.enqueue(all)
-	eventually(t, 10*time.Second, "A posts them all", func() bool { return w.receiver.underWay(a.name) == len(all) })
+	eventually(t, time.Minute, "A posts them all", func() bool { return w.receiver.underWay(a.name) == len(all) })
 	b := w.serve(settings...)
 	open := toA.close()
-	w.awaitHeld(all, b, 10*time.Second) // their leases are over
+	w.awaitHeld(all, b, time.Minute) // their leases are over
 	if n := w.receiver.underWay(a.name); n != len(all) {
 		t.Fatalf("only %d posts are still under way, so the test shows nothing", n)
 	}
 	open()
-	w.awaitRemoved(all, 40*time.Second)
-	w.awaitQuiet(20 * time.Second)
+	w.awaitRemoved(all, time.Minute)
+	w.awaitQuiet(time.Minute)
 	w.check(all, nil)
 }
 
@@ -63,9 +63,9 @@ func TestTrap_ASleeperWakesUpWhenAllIsDone(t *testing.T) {
 	a := w.serve("LEASE=3s")
 	all := w.begin("sleeper", 20, waits())
 	w.enqueue(all)
-	eventually(t, 10*time.Second, "A polls them", func() bool { return w.calls.polls("A", all[0]) > 0 })
+	eventually(t, time.Minute, "A polls them", func() bool { return w.calls.polls("A", all[0]) > 0 })
 	holding.Store(true)
-	eventually(t, 10*time.Second, "polls of A's are on their way", func() bool { return held.Load() >= 10 })
+	eventually(t, time.Minute, "polls of A's are on their way", func() bool { return held.Load() >= 10 })
 	_ = a.cmd.Process.Signal(syscall.SIGSTOP)
 	for _, token := range all {
 		w.sim.Confirm(token)
@@ -73,19 +73,19 @@ func TestTrap_ASleeperWakesUpWhenAllIsDone(t *testing.T) {
 	holding.Store(false)
 	close(late) // the answers are in A's sockets from now on
 	w.serve("LEASE=3s")
-	w.awaitRemoved(all, 40*time.Second)
-	w.awaitQuiet(20 * time.Second)
+	w.awaitRemoved(all, time.Minute)
+	w.awaitQuiet(time.Minute)
 	posts := w.receiver.posts()
 
 	_ = a.cmd.Process.Signal(syscall.SIGCONT)
 	pass(6 * time.Second) // two leases
-	w.awaitQuiet(10 * time.Second)
+	w.awaitQuiet(time.Minute)
 	if n := w.receiver.posts(); posts != len(all) || n != posts {
 		t.Errorf("%d posts of %d sessions, and %d more by the sleeper", posts, len(all), n-posts)
 	}
 	w.check(all, nil)
 	a.terminate()
-	if code := a.awaitExit(20 * time.Second); code != 0 {
+	if code := a.awaitExit(35 * time.Second); code != 0 {
 		t.Errorf("the sleeper stopped with exit code %d", code)
 	}
 }
@@ -114,7 +114,7 @@ func TestTrap_ATaskWhoseLeaseVanishesAsItsRunEnds(t *testing.T) {
 			return outcome.State(w.rdb.HGet(w.ctx, recordKey(token), "state").Val()) != outcome.Delivered
 		})
 	}
-	if !happens(40*time.Second, delivered) {
+	if !happens(time.Minute, delivered) {
 		for _, token := range all {
 			state := w.rdb.HGet(w.ctx, "asynq:{"+tasks.QueueDeliver+"}:t:default:"+token, "state").Val()
 			info := w.task(tasks.QueueDeliver, token)
@@ -139,7 +139,7 @@ func TestTrap_ARemovalThatIsRunEarlyWaits(t *testing.T) {
 		_, _ = w.tasks.RunAllRetryTasks(tasks.QueueRemove)
 	})
 	defer stop()
-	w.awaitRemoved(all, 30*time.Second)
+	w.awaitRemoved(all, time.Minute)
 	for _, token := range all {
 		s := w.story(token)
 		if after := s.at.RemovedAt.Sub(s.posts[len(s.posts)-1].ended); after < removalPause {

@@ -85,13 +85,13 @@ func (s *stage) rollWorkers(f planned, _ *rand.Rand) {
 // may say that it could not hand everything over.
 func (s *stage) stopWorker(p *process) {
 	// Before its main begins, a process dies of SIGTERM as every program does.
-	happens(5*time.Second, func() bool { return p.said("identwatch starts", "listen") != "" })
+	happens(time.Minute, func() bool { return !p.alive() || p.said("identwatch starts", "listen") != "" })
 	begun := time.Now()
 	s.count("SIGTERMs")
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
-	case <-time.After(s.of(p.name).shutdown() + time.Second + slack):
+	case <-time.After(s.of(p.name).shutdown() + 5*time.Second):
 		s.t.Errorf("%s has not stopped %v after SIGTERM", p.name, time.Since(begun))
 		p.kill()
 	}

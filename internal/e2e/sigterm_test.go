@@ -19,28 +19,31 @@ func TestServe_SigtermHandsOver(t *testing.T) {
 	w := newWorld(t)
 	w.receiver.script = slowly(dice)
 	a := w.serve()
-	w.serve()
+	b := w.serve()
 	all := w.begin("session", 200, confirms(time.Second, 12*time.Second))
 	w.enqueue(all)
 	pass(2*time.Second + time.Duration(dice.Int64N(int64(4*time.Second))))
-	eventually(t, 10*time.Second, "the process is posting", func() bool { return w.receiver.underWay(a.name) > 0 })
+	eventually(t, time.Minute, "the process is posting", func() bool { return w.receiver.underWay(a.name) > 0 })
 
+	noise := b.measureNoise()
 	stopped := time.Now()
 	a.terminate()
-	if code := a.awaitExit(15 * time.Second); code != 0 {
+	if code := a.awaitExit(35 * time.Second); code != 0 {
 		t.Errorf("the process stopped with exit code %d, want 0", code)
 	}
 	t.Logf("stopped in %v", time.Since(stopped))
 
-	w.awaitRemoved(all, 40*time.Second)
-	w.awaitQuiet(20 * time.Second)
+	w.awaitRemoved(all, time.Minute)
+	machine := noise()
+	machine.log(t, "probes of the other process, of Redis and of the test meanwhile")
+	w.awaitQuiet(time.Minute)
 	w.check(all, nil) // a stop explains no duplicate
-	w.checkHandOver(a.name, all, stopped)
+	w.checkHandOver(a.name, all, stopped, slack+10*machine.quantile(0.99))
 }
 
 // checkHandOver holds the sessions that a process polled until it was stopped
 // against the promise that another has them within two seconds.
-func (w *world) checkHandOver(from string, all []string, stopped time.Time) {
+func (w *world) checkHandOver(from string, all []string, stopped time.Time, slack time.Duration) {
 	w.t.Helper()
 	var gaps distribution
 	for _, token := range all {
@@ -87,7 +90,7 @@ func TestServe_SigtermHandsTenThousandOver(t *testing.T) {
 
 	stopped := time.Now()
 	a.terminate()
-	if code := a.awaitExit(20 * time.Second); code != 0 {
+	if code := a.awaitExit(35 * time.Second); code != 0 {
 		t.Errorf("the process stopped with exit code %d, want 0", code)
 	}
 	handed := time.Since(stopped)
@@ -99,8 +102,8 @@ func TestServe_SigtermHandsTenThousandOver(t *testing.T) {
 	if left > 0 {
 		t.Errorf("%d sessions were left to wait for their leases to end", left)
 	}
-	if handed > 5*time.Second {
-		t.Errorf("the process needed %v to hand its sessions over, want two seconds, or five on a busy machine", handed)
+	if most := intake + 2*time.Second; handed > most { // less work than that was, on the same machine
+		t.Errorf("the process needed %v to hand its sessions over, want %v at most", handed, most)
 	}
 	if most := 2*intake + 2*time.Second; took > most { // the same work, on the same machine
 		t.Errorf("the other process needed %v to take them, want %v at most", took, most)

@@ -43,7 +43,7 @@ func (w *world) simulate(sessions int, confirm string) *simulator {
 	}
 	w.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait(); _ = file.Close() })
 	s := new(simulator)
-	eventually(w.t, 20*time.Second, "the simulator has started its sessions", func() bool {
+	eventually(w.t, time.Minute, "the simulator has started its sessions", func() bool {
 		said, _ := os.ReadFile(out)
 		_, rest, found := strings.Cut(string(said), "simulated MarkSign at ")
 		tokens, _ := os.ReadFile(list)
