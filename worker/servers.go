@@ -43,7 +43,7 @@ func (w *Worker) startServers(ctx context.Context) (*servers, error) {
 }
 
 func (w *Worker) newServer(ctx context.Context, queue string, concurrency int) *asynq.Server {
-	return asynq.NewServerFromRedisClient(patient{w.opts.Redis}, asynq.Config{
+	return asynq.NewServerFromRedisClient(newPatient(w.opts.Redis), asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   map[string]int{queue: 1},
 		BaseContext:              func() context.Context { return ctx },

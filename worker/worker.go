@@ -158,11 +158,11 @@ func (w *Worker) register(ctx context.Context) bool {
 	return true
 }
 
-// insistPause is short at first, so that a note is written before others who
-// wait for Redis act on its absence, and rises to maxInsistPause.
+// insistPause is short at first and rises to maxInsistPause, which is short too:
+// when Redis is back, asynq waits until notes are written.
 const (
 	insistPause    = 50 * time.Millisecond
-	maxInsistPause = time.Second
+	maxInsistPause = 200 * time.Millisecond
 )
 
 // note writes a fact down, whatever becomes of the run that learned it. It
