@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"syscall"
 	"testing"
 )
 
@@ -43,11 +44,16 @@ func Port(tb testing.TB) string {
 
 // claimed takes the UDP port with the same number, which says to the other callers
 // that the TCP port is taken and does not keep anybody from listening there.
+//
+// Nothing forks meanwhile: until it has become another program, the child would
+// have the listener too, and the port would stay in use for as long.
 func claimed(addr string) (net.PacketConn, bool) {
 	claim, err := net.ListenPacket("udp4", addr) //nolint:noctx // a test's own socket
 	if err != nil {
 		return nil, false
 	}
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	listener, err := net.Listen("tcp4", addr) //nolint:noctx // as above
 	if err != nil {
 		_ = claim.Close() // a program that is no test of ours listens there

@@ -2,6 +2,8 @@ package freeport
 
 import (
 	"net"
+	"os/exec"
+	"sync"
 	"testing"
 )
 
@@ -37,6 +39,34 @@ func TestAddr_IsNobodyElses(t *testing.T) {
 			t.Fatalf("the system gave %s to somebody else", l.Addr())
 		}
 	}
+}
+
+func TestAddr_IsNotKeptByAProcessThatStartsMeanwhile(t *testing.T) {
+	t.Parallel()
+	var starting sync.WaitGroup
+	quit := make(chan struct{})
+	for range 4 {
+		starting.Go(func() {
+			for {
+				select {
+				case <-quit:
+					return
+				default:
+					_ = exec.Command("true").Run()
+				}
+			}
+		})
+	}
+	for range 500 {
+		l, err := net.Listen("tcp", Addr(t))
+		if err != nil {
+			t.Errorf("a port that was just given: %v", err)
+			break
+		}
+		l.Close()
+	}
+	close(quit)
+	starting.Wait()
 }
 
 func TestAddr_IsFreeAgainWhenTheTestHasEnded(t *testing.T) {
