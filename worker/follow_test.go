@@ -384,7 +384,7 @@ func TestFollow_AnUnreadablePayloadIsArchivedAndALaterOneWaits(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start()
 		client := asynq.NewClientFromRedisClient(w.rdb)
-		for id, payload := range map[string]string{"broken": `{"v":1,"token":"` + "..\"}", "later": `{"v":2,"token":"a"}`} {
+		for id, payload := range map[string]string{"broken": `{"v":1,"token":"` + "..\"}", "later": `{"v":99,"token":"a"}`} {
 			_, err := client.EnqueueContext(w.ctx, asynq.NewTask(tasks.TypeFollow, []byte(payload)),
 				asynq.Queue(tasks.QueueFollow), asynq.TaskID(id), asynq.MaxRetry(1000), asynq.Timeout(30*time.Second))
 			if err != nil {
