@@ -142,6 +142,7 @@ func (f *follower) add(job tasks.Followed, account *account, r outcome.Record, a
 		Followed: job, account: account, id: job.ID(), receiver: account.receiver(job.Session),
 		start: current.Add(-age), deadline: current.Add(f.opts.SessionTimeout - age),
 		step: at.step, due: at.at, renewed: current,
+		unusables: r.Unusables, unusable: r.Unusable, answered: r.Unusables > 0,
 	}
 	if begun := job.StartedAt; !begun.IsZero() && begun.Before(s.start) {
 		s.start = begun

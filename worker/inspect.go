@@ -69,6 +69,9 @@ type SessionStatus struct {
 	FinalAt   time.Time `json:"final_at,omitzero"`   // its outcome was known
 	EndedAt   time.Time `json:"ended_at,omitzero"`   // delivered, given up or cancelled
 	RemovedAt time.Time `json:"removed_at,omitzero"` // the removal ended
+	// KeptUntil is until when the session is kept at MarkSign, and MarkSign's answer
+	// sealed, because the answer could not be used; zero if it is not kept.
+	KeptUntil time.Time `json:"kept_until,omitzero"`
 	// NextAttempt is when the event is posted again, by the clock of the worker
 	// that planned it.
 	NextAttempt time.Time `json:"next_attempt_at,omitzero"`
@@ -155,7 +158,7 @@ func (i *Inspector) status(id string, r outcome.Record) (SessionStatus, error) {
 	status := SessionStatus{
 		Account: account, Token: token, State: state, Outcome: r.Type, Reason: r.Reason, Removal: removalOf(r.Removal),
 		Polls: r.Polls, Attempts: r.Attempts, Removals: r.Removals, LastError: r.LastError,
-		StartedAt: r.Started, FinalAt: r.Final, EndedAt: r.Ended, RemovedAt: r.RemovedAt,
+		StartedAt: r.Started, FinalAt: r.Final, EndedAt: r.Ended, RemovedAt: r.RemovedAt, KeptUntil: r.Kept,
 	}
 	if r.State == outcome.Handed || r.State == outcome.Redelivering {
 		task, err := i.tasks.find(tasks.QueueDeliver, id)

@@ -40,6 +40,9 @@ func (f *follower) poll(ctx context.Context, s *session) next {
 	if ctx.Err() != nil && answer.Verdict == marksign.Temporary {
 		return now(stepPoll) // cut off by our own stop
 	}
+	if !f.noteUnusable(ctx, s, answer) {
+		return in(redisPause, stepPoll)
+	}
 	s.polls++
 	pause, final := f.judge(s, answer)
 	switch {

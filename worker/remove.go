@@ -84,6 +84,9 @@ func (f *follower) removeStep(ctx context.Context, s *session) next {
 		f.log.Error("reading a note back failed", "session", s.id, "error", err)
 		return in(redisPause, stepRemove)
 	}
+	if err == nil && !try.allowed && try.record.IsKept() {
+		err = errKept
+	}
 	if err == nil && !try.allowed {
 		return f.resume(ctx, s, try.record)
 	}
@@ -173,6 +176,8 @@ func (w *Worker) notRemovable(ctx context.Context, t *asynq.Task, job tasks.Foll
 	switch {
 	case r.State == outcome.None, r.State.MayRemove() && ended:
 		return w.endSession(ctx, t, job, r)
+	case r.State.MayRemove() && r.IsKept():
+		return &pause{min(r.RemovalLeft(), keptPause) + time.Second, "waiting: the session is " + errKept.Error() + "; no failure", false}
 	case r.State.MayRemove():
 		return &pause{r.RemovalLeft() + time.Second, "waiting: the session was ended a moment ago; no failure", false}
 	}

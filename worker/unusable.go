@@ -1,6 +1,12 @@
 package worker
 
 import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/webhook"
@@ -10,6 +16,24 @@ import (
 // half a minute: an intermediary may have spoilt the answer, and a final result
 // stays readable for minutes only.
 const unusableTries = 6
+
+// noteUnusable keeps an ok that cannot be used, sealed, and the fact that there was
+// one: another worker may have to tell of it. It returns false if Redis did not
+// take it, and then the answer counts for nothing.
+func (f *follower) noteUnusable(ctx context.Context, s *session, a marksign.Answer) bool {
+	if a.Verdict != marksign.Unusable {
+		return true
+	}
+	var body []byte
+	if a.Salvage != nil {
+		body = a.Salvage.Body
+	}
+	if _, _, err := f.records.NoteUnusable(ctx, s.record(), f.holder, a.Detail, body); err != nil {
+		f.log.Error("noting an answer that cannot be used failed", "session", s.id, "error", err)
+		return false
+	}
+	return true
+}
 
 // isUnusable reports whether a session ends because MarkSign answered ok, and no
 // answer could be used. ends says that it ends with this answer. A session that
@@ -32,9 +56,42 @@ func (s *session) isUnusable(a marksign.Answer, ends bool) bool {
 // MarkSign's, and not the person's.
 func (f *follower) concludeUnusable(s *session) next {
 	f.metrics.unusable.WithLabelValues(s.account.name).Inc()
-	f.log.Error("MarkSign answered ok, but no answer could be used; the session fails",
+	f.log.Error("MarkSign answered ok, but no answer could be used; the session fails, and stays at MarkSign for the redelivery window: look at it with 'identwatch answer'",
 		"session", s.id, "detail", s.unusable, "answers", s.unusables)
 	return f.conclude(s, func() (outcome.Result, error) {
 		return s.ending().own(webhook.ReasonUnusableAnswer)
 	})
+}
+
+// keptPause is at most between two looks whether a session is kept at MarkSign
+// still: the window may have been changed since.
+const keptPause = time.Hour
+
+var errKept = errors.New("kept at MarkSign until an operator had the time to look at its answer")
+
+// ErrNoAnswer says that no answer of MarkSign is kept for a session: there was none
+// that could not be used, or its time is over.
+var ErrNoAnswer = errors.New("no answer is kept: MarkSign sent none that could not be used, or its time is over")
+
+// UnusableAnswer returns what MarkSign answered for a session, as it came, if it
+// said ok and could not be used. The keys are the workers' outcome keys, and an
+// account of "" is tasks.DefaultAccount. The answer is personal data, and may be of
+// somebody else than the session's person: that may be why it could not be used.
+//
+// The error is a *tasks.ValidationError, ErrNoAnswer, that no key opens the answer,
+// or what Redis answered.
+func UnusableAnswer(ctx context.Context, rdb redis.UniversalClient, keys [][]byte, account, token string) ([]byte, error) {
+	session, err := sessionOf(account, token)
+	if err != nil {
+		return nil, err
+	}
+	keyring, err := outcome.NewKeyring(keys...)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := outcome.NewStore(outcome.Config{Redis: rdb, Keyring: keyring}).Salvaged(ctx, outcome.Session{ID: session.ID()})
+	if errors.Is(err, outcome.ErrSealMissing) {
+		return nil, ErrNoAnswer
+	}
+	return answer, err
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -142,6 +145,146 @@ func TestFollow_AnUnusableOKBeforeTheDeadlineDecides(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The session stays at MarkSign, and its answer sealed, until an operator had the redelivery window to look at it.
+func TestFollow_AnUnusableOKIsKeptForTheRedeliveryWindow(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.spoil(ofAnother("a"))
+		p := w.start(func(o *Options) { o.RedeliveryWindow = 3 * time.Minute })
+		w.session("a", confirming(0))
+		w.awaitEnd("a", 2*time.Minute)
+		w.checkOneStory("a")
+		time.Sleep(2 * time.Minute)
+		status, err := NewInspector(w.rdb).Session(w.ctx, "", "a")
+		if err != nil || status.State != Delivered || status.Removal != "pending" || status.KeptUntil.Sub(status.EndedAt) != 3*time.Minute ||
+			status.LastError != errKept.Error() {
+			t.Errorf("%+v, error %v", status, err)
+		}
+		answer, err := UnusableAnswer(w.ctx, w.rdb, p.opts.OutcomeKeys, "", "a")
+		if err != nil || !strings.Contains(string(answer), otherToken) || !strings.Contains(string(answer), "JONASMARKED") {
+			t.Errorf("the answer: %q, error %v", answer, err)
+		}
+		if _, err := UnusableAnswer(w.ctx, w.rdb, [][]byte{bytes.Repeat([]byte("k"), 32)}, "", "a"); !errors.Is(err, outcome.ErrSealUnknownKey) {
+			t.Errorf("with another key: %v", err)
+		}
+		w.checkNothingPersonal()
+		if seen := w.seen("a"); seen.Removes != 0 {
+			t.Errorf("%d DELETEs within the window", seen.Removes)
+		}
+		w.await("the removal", 2*time.Minute, func() bool { return !w.seen("a").RemovedAt.IsZero() })
+		if kept := w.seen("a").RemovedAt.Sub(status.EndedAt); kept < 3*time.Minute || kept > 3*time.Minute+5*time.Second {
+			t.Errorf("kept for %v", kept)
+		}
+		w.awaitTask(tasks.QueueRemove, "a", time.Minute)
+		if _, err := UnusableAnswer(w.ctx, w.rdb, p.opts.OutcomeKeys, "", "a"); !errors.Is(err, ErrNoAnswer) {
+			t.Errorf("after the removal: %v", err)
+		}
+	})
+}
+
+func TestFollow_AnUnusableOKIsRemovedAtOnceWithoutAWindow(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.spoil(ofAnother("a"))
+		p := w.start(func(o *Options) { o.RedeliveryWindow = -1 })
+		w.session("a", confirming(0))
+		w.awaitEnd("a", 2*time.Minute)
+		w.checkOneStory("a")
+		if w.seen("a").RemovedAt.IsZero() {
+			t.Error("not removed")
+		}
+		if _, err := UnusableAnswer(w.ctx, w.rdb, p.opts.OutcomeKeys, "", "a"); !errors.Is(err, ErrNoAnswer) {
+			t.Errorf("the answer: %v", err)
+		}
+	})
+}
+
+// Delivery is given up before the session is kept; the window counts from then.
+func TestFollow_AnUnusableOKWhoseDeliveryIsGivenUpIsKeptToo(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.receiver.answer = receiverMoods["gone"]
+		w.spoil(ofAnother("a"))
+		w.start(func(o *Options) { o.RedeliveryWindow = 2 * time.Minute })
+		w.session("a", confirming(0))
+		w.await("giving up", 2*time.Minute, func() bool { return w.record("a").State == outcome.GivenUp })
+		ended := w.record("a").Ended
+		w.await("the removal", 3*time.Minute, func() bool { return !w.seen("a").RemovedAt.IsZero() })
+		if kept := w.seen("a").RemovedAt.Sub(ended); kept < 2*time.Minute || kept > 2*time.Minute+5*time.Second {
+			t.Errorf("kept for %v", kept)
+		}
+	})
+}
+
+// Whoever takes over knows that there was an ok, also if its answer is not readable any more.
+func TestFollow_AnUnusableOKOutlivesTheWorkerThatSawIt(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.spoil(goneAfter(2))
+		p := w.start()
+		w.session("a", confirming(0))
+		w.await("two polls", time.Minute, func() bool { return w.record("a").Unusables == 2 })
+		p.cut()
+		w.start()
+		w.await("the event", time.Minute, func() bool { return len(w.receiver.of("a")) == 1 })
+		if post := w.receiver.of("a")[0]; post.event.Data.Error.Reason != webhook.ReasonUnusableAnswer {
+			t.Errorf("the event: %s", post.body)
+		}
+		if answer, err := UnusableAnswer(w.ctx, w.rdb, p.opts.OutcomeKeys, "", "a"); err != nil || !strings.Contains(string(answer), otherToken) {
+			t.Errorf("the answer: %q, error %v", answer, err)
+		}
+	})
+}
+
+// A good answer after a bad one, and a session that is cancelled, leave no answer behind.
+func TestFollow_AnUnusableOKIsErasedByAnotherOutcome(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.spoil(func(nth int, body string) string {
+			if nth == 3 {
+				return body
+			}
+			return ofAnother("a")(nth, ofAnother("b")(nth, body))
+		})
+		p := w.start()
+		answerOf := func(token string) error {
+			_, err := UnusableAnswer(w.ctx, w.rdb, p.opts.OutcomeKeys, "", token)
+			return err
+		}
+		w.session("a", confirming(0))
+		w.await("an unusable answer", time.Minute, func() bool { return answerOf("a") == nil })
+		w.awaitEnd("a", 2*time.Minute)
+		w.checkOneStory("a")
+		w.session("b", confirming(0))
+		w.await("an unusable answer", time.Minute, func() bool { return answerOf("b") == nil })
+		if _, err := NewInspector(w.rdb).Cancel(w.ctx, "", "b"); err != nil {
+			t.Fatal(err)
+		}
+		for _, token := range []string{"a", "b"} {
+			if err := answerOf(token); !errors.Is(err, ErrNoAnswer) {
+				t.Errorf("%s: %v", token, err)
+			}
+		}
+	})
+}
+
+// An answer that Redis did not take counts for nothing: it is asked for again.
+func TestFollow_AnUnusableOKIsSealedThoughRedisWasAway(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.spoil(func(nth int, body string) string {
+			if nth == unusableTries-1 {
+				w.mini.SetError("LOADING for a while")
+				time.AfterFunc(2*time.Second, func() { w.mini.SetError("") })
+			}
+			return ofAnother("a")(nth, body)
+		})
+		p := w.start()
+		w.session("a", confirming(0))
+		w.await("the event", 3*time.Minute, func() bool { return len(w.receiver.of("a")) == 1 })
+		if got := w.record("a").Unusables; got != unusableTries {
+			t.Errorf("%d answers are noted", got)
+		}
+		if answer, err := UnusableAnswer(w.ctx, w.rdb, p.opts.OutcomeKeys, "", "a"); err != nil || !strings.Contains(string(answer), otherToken) {
+			t.Errorf("the answer: %q, error %v", answer, err)
+		}
+	})
 }
 
 func TestReasons_OfOurOwnAreThoseOfPackageWebhook(t *testing.T) {

@@ -28,7 +28,7 @@ To see it work, with nothing installed and nothing configured:
 	root.SetUsageTemplate(root.UsageTemplate() + `{{with index .Annotations "` + environment + `"}}
 Environment:
 {{.}}{{end}}`)
-	root.AddCommand(newServe(), newEnqueue(), newStatus(), newSessions(), newRedeliver(), newHealth(), newDoctor(), newDev(), newSimulate(), newReceive(), newSecret(), newVersion())
+	root.AddCommand(newServe(), newEnqueue(), newStatus(), newSessions(), newRedeliver(), newAnswer(), newHealth(), newDoctor(), newDev(), newSimulate(), newReceive(), newSecret(), newVersion())
 	return root
 }
 

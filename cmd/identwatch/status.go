@@ -35,8 +35,9 @@ The states are:
 ` + explainStates() + `
 With --json it writes one object: account, token, state, outcome (the event's
 type), reason, removal (pending, removed or unknown), polls, attempts (posts),
-removals (DELETEs), last_error, started_at, final_at, ended_at, removed_at and
-next_attempt_at. Times are after RFC 3339, in UTC; what there is not is left out.
+removals (DELETEs), last_error, started_at, final_at, ended_at, removed_at,
+kept_until (a session whose answer could not be used stays at MarkSign until then)
+and next_attempt_at. Times are after RFC 3339, in UTC; what there is not is left out.
 
 Exit codes: 0 it is shown, 1 there is no such session or Redis failed, 2 wrong
 usage or configuration.`,
@@ -121,6 +122,7 @@ func writeStatus(out io.Writer, s worker.SessionStatus, now time.Time) error {
 	at("ended", s.EndedAt)
 	at("removed", s.RemovedAt)
 	line("removal", s.Removal)
+	at("kept until", s.KeptUntil)
 	line("polls", counted(s.Polls))
 	line("attempts", counted(s.Attempts))
 	at("next attempt", s.NextAttempt)

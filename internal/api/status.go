@@ -23,6 +23,7 @@ type SessionStatus struct {
 	FinalAt       *time.Time `json:"final_at" doc:"When its outcome was known; null: not yet."`
 	EndedAt       *time.Time `json:"ended_at" doc:"When it was delivered, given up or cancelled; null: not yet."`
 	RemovedAt     *time.Time `json:"removed_at" doc:"When it was removed at MarkSign; null: not yet."`
+	KeptUntil     *time.Time `json:"kept_until" doc:"Until when the session is kept at MarkSign because MarkSign's answer could not be used, so that an operator can look; null where it is not kept."`
 	NextAttemptAt *time.Time `json:"next_attempt_at" doc:"When the event is next posted; null where no attempt is planned."`
 }
 
@@ -32,7 +33,7 @@ func statusOf(s worker.SessionStatus) SessionStatus {
 		Outcome: orNull(s.Outcome), Reason: orNull(s.Reason), Removal: orNull(s.Removal),
 		Polls: s.Polls, Attempts: s.Attempts, Removals: s.Removals, LastError: orNull(webhook.PublicDetail(s.LastError)),
 		StartedAt: timeOrNull(s.StartedAt), FinalAt: timeOrNull(s.FinalAt), EndedAt: timeOrNull(s.EndedAt),
-		RemovedAt: timeOrNull(s.RemovedAt), NextAttemptAt: timeOrNull(s.NextAttempt),
+		RemovedAt: timeOrNull(s.RemovedAt), KeptUntil: timeOrNull(s.KeptUntil), NextAttemptAt: timeOrNull(s.NextAttempt),
 	}
 }
 

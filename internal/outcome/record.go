@@ -76,6 +76,9 @@ type Record struct {
 	Redelivered time.Time // when an operator last had it delivered again
 	RemoveBegun time.Time // when the first removal failed
 	RemovedAt   time.Time // when the removal ended
+	// Kept is until when the session stays at MarkSign for an operator to look at,
+	// as the last try to remove it saw it; see KeptReason.
+	Kept time.Time
 
 	Polls    int // until the outcome was known, by the worker that saw it
 	Attempts int // posts begun
@@ -83,6 +86,11 @@ type Record struct {
 	AttemptsBefore int
 	Removals       int // DELETEs that were answered, or failed
 	Refusals       int // DELETEs that MarkSign answered with an error body
+
+	// Unusables counts the ok answers of MarkSign that could not be used, and
+	// Unusable says what was wrong with the last of them.
+	Unusables int
+	Unusable  string
 
 	Holder     string    // the worker that follows it
 	ClaimUntil time.Time // until when a post may be under way
@@ -100,7 +108,12 @@ func (r Record) HasSealed() bool { return len(r.sealed) > 0 }
 
 // RemovalLeft is for how long the session may not be removed yet; zero where it
 // may, as far as the time goes.
-func (r Record) RemovalLeft() time.Duration { return max(RemovalDelay-r.Now.Sub(r.Ended), 0) }
+func (r Record) RemovalLeft() time.Duration {
+	return max(RemovalDelay-r.Now.Sub(r.Ended), r.Kept.Sub(r.Now), 0)
+}
+
+// IsKept reports whether the session stays at MarkSign for an operator to look at.
+func (r Record) IsKept() bool { return r.Kept.After(r.Now) }
 
 // DeliveryBegan is when the window began within which the event is posted.
 func (r Record) DeliveryBegan() time.Time {
@@ -171,6 +184,9 @@ func (r *Record) fill(fields map[string]string) error {
 	r.Redelivered = millis(fields["redelivered"])
 	r.RemoveBegun = millis(fields["remove_begun"])
 	r.RemovedAt = millis(fields["removed"])
+	r.Kept = millis(fields["kept"])
+	r.Unusables = count(fields["unusables"])
+	r.Unusable = fields["unusable"]
 	r.Polls = count(fields["polls"])
 	r.Attempts = count(fields["attempts"])
 	r.AttemptsBefore = count(fields["attempts_before"])

@@ -45,7 +45,7 @@ func (s *Store) removingReplicated(ctx context.Context, session Session, waitFor
 	}
 	conn := client.Conn()
 	defer conn.Close() //nolint:errcheck // gives the connection back to the pool
-	did, r, err := s.run(ctx, conn, removingScript, session, RemovalDelay.Milliseconds())
+	did, r, err := s.removing(ctx, conn, session)
 	if err != nil || !did {
 		return did, r, err
 	}

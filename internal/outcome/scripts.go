@@ -3,9 +3,9 @@ package outcome
 import "github.com/redis/go-redis/v9"
 
 // Every script begins with the prelude, works on the record KEYS[1], its sealed
-// result KEYS[2] and the list of given-up deliveries KEYS[3], and answers {1 where
-// it did what was asked, else 0; Redis's time in ms; the record; the sealed
-// result}. The sealed result has a key of its own because the record must outlive it.
+// result KEYS[2], the list of given-up deliveries KEYS[3] and the sealed answer that
+// could not be used KEYS[4], and answers {1 if it did what was asked, else 0;
+// Redis's time in ms; the record; the sealed result}. The sealed result has a key of its own because the record must outlive it.
 //
 // The keys' times to live are only ever made longer, for processes have different
 // settings, and each knows its own alone. "undelivered" is for how long a process
@@ -19,6 +19,8 @@ const prelude = `
 local key = KEYS[1]
 local sealed = KEYS[2]
 local given_up = KEYS[3]
+local salvage = KEYS[4]
+local kept_reason = '` + KeptReason + `'
 local id = string.sub(key, 12)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -58,7 +60,9 @@ local function kept_for_post(undelivered)
 end
 local function keep_for_post(undelivered)
   if state ~= 'redelivering' then keep_longer(sealed, kept_for_post(undelivered)) end
-  keep_unsettled(redis.call('PTTL', sealed) + 86400000)
+  local left = redis.call('PTTL', sealed)
+  keep_unsettled(left + 86400000)
+  keep_longer(salvage, left + 86400000)
 end
 `
 
@@ -80,7 +84,7 @@ return answer(1)`)
 	// ARGV: holder. Forgets a session that nobody wants followed any more.
 	forgetScript = script(`
 if state ~= 'following' or get('holder') ~= ARGV[1] then return answer(0) end
-redis.call('DEL', key, sealed)
+redis.call('DEL', key, sealed, salvage)
 return answer(1)`)
 
 	// ARGV: new state (sealed or handed), type, reason, polls, sealed result,
@@ -96,6 +100,7 @@ elseif state ~= 'following' then
 end
 set('state', ARGV[1], 'final', ms(now), 'type', ARGV[2], 'reason', ARGV[3], 'polls', ARGV[4], 'stamp', ARGV[11])
 redis.call('SET', sealed, ARGV[5], 'PX', ARGV[6])
+if ARGV[3] ~= kept_reason then redis.call('DEL', salvage) end
 if ARGV[7] ~= '' then claim(ARGV[7], ARGV[8]) end
 if ARGV[10] ~= '' then set('error', ARGV[10]) end
 keep_for_post(ARGV[6])
@@ -143,6 +148,7 @@ end
 set('state', 'delivered', 'ended', ms(now))
 redis.call('HDEL', key, 'claimant', 'claim', 'claim_from', 'error', 'task')
 redis.call('DEL', sealed)
+if get('reason') ~= kept_reason then redis.call('DEL', salvage) end
 redis.call('ZREM', given_up, id)
 keep_unsettled(0)
 return answer(1)`)
@@ -194,17 +200,28 @@ if state == '' then
 end
 set('state', 'cancelled', 'ended', ms(now), 'final', ms(now), 'holder', '', 'removal', ARGV[2])
 if ARGV[2] == 'unknown' then set('removed', ms(now)) end
+redis.call('DEL', salvage)
 keep_unsettled(0)
 return answer(1)`)
 
-	// ARGV: ms that the note must be old. Writes before a DELETE goes out, so that
-	// WAIT on the same connection covers the note, and reads the note back.
+	// ARGV: ms that the note must be old, ms for which a session of KeptReason stays
+	// at MarkSign. Writes before a DELETE goes out, so that WAIT on the same
+	// connection covers the note, and reads the note back. Until when a session is
+	// kept is only written for people to see: each run goes by its own setting.
 	removingScript = script(`
 if not may_remove then return answer(0) end
 if get('removal') == 'removed' or get('removal') == 'unknown' then return answer(0) end
 local ended = tonumber(get('ended')) or 0
 if ended > now then set('ended', ms(now)) end -- the clock stepped back
 if now - ended < tonumber(ARGV[1]) then return answer(0) end
+local left = ended + tonumber(ARGV[2]) - now
+if get('reason') == kept_reason and left > 0 then
+  set('kept', ms(now + left))
+  redis.call('PEXPIRE', salvage, ms(left))
+  keep_unsettled(left + 86400000)
+  return answer(0)
+end
+redis.call('HDEL', key, 'kept')
 set('removing', ms(now))
 return answer(1)`)
 
@@ -226,6 +243,8 @@ local removal = get('removal')
 if removal == 'removed' or removal == ARGV[1] then return answer(1) end
 if ARGV[1] == 'removed' then redis.call('HINCRBY', key, 'removals', 1) end
 set('removal', ARGV[1], 'removed', ms(now))
+redis.call('HDEL', key, 'kept')
+redis.call('DEL', salvage)
 return answer(1)`)
 
 	// ARGV: redelivery window in ms

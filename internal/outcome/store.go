@@ -57,7 +57,7 @@ func (s Session) key() string { return keyPrefix + s.ID }
 func (s Session) sealedKey() string { return s.key() + ":sealed" }
 
 func (s *Store) run(ctx context.Context, rdb redis.Scripter, sc *redis.Script, session Session, args ...any) (bool, Record, error) {
-	reply, err := sc.Run(ctx, rdb, []string{session.key(), session.sealedKey(), givenUpKey}, args...).Result()
+	reply, err := sc.Run(ctx, rdb, []string{session.key(), session.sealedKey(), givenUpKey, session.salvageKey()}, args...).Result()
 	if err != nil {
 		return false, Record{}, fmt.Errorf("the session's record: %w", err)
 	}
@@ -266,16 +266,21 @@ func (s *Store) Cancel(ctx context.Context, session Session, removal Removal) (b
 // that a Redis that lost the note finds the session still at MarkSign.
 const RemovalDelay = 2 * time.Second
 
-// Removing reads the note back that allows a DELETE. It did not where the record
-// asks for none, or its RemovalLeft is not over.
+// Removing reads the note back that allows a DELETE. It did not if the record
+// asks for none, or its RemovalLeft is not over, which for an outcome of KeptReason
+// is the RedeliveryWindow.
 //
 // With waitFor above zero it also waits until at least one replica has the
 // note, or answers ErrNotReplicated after that time.
 func (s *Store) Removing(ctx context.Context, session Session, waitFor time.Duration) (bool, Record, error) {
 	if waitFor <= 0 {
-		return s.run(ctx, s.cfg.Redis, removingScript, session, RemovalDelay.Milliseconds())
+		return s.removing(ctx, s.cfg.Redis, session)
 	}
 	return s.removingReplicated(ctx, session, waitFor)
+}
+
+func (s *Store) removing(ctx context.Context, rdb redis.Scripter, session Session) (bool, Record, error) {
+	return s.run(ctx, rdb, removingScript, session, RemovalDelay.Milliseconds(), s.cfg.RedeliveryWindow.Milliseconds())
 }
 
 // FailedRemoval says why a session is not removed yet.

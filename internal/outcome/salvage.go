@@ -1,0 +1,49 @@
+package outcome
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// KeptReason is the reason of outcomes whose session stays at MarkSign for the
+// redelivery window after the event was delivered or given up: MarkSign said that
+// the person was identified, and nobody could read as whom. Until then an operator
+// can look at MarkSign's answer, which is sealed beside the record.
+const KeptReason = "unusable_answer"
+
+func (s Session) salvageKey() string { return s.key() + ":salvage" }
+
+// NoteUnusable notes, for the holder, that MarkSign's answer could not be used,
+// and why. The answer itself is sealed, the last one that there was; nil keeps an
+// earlier one. It is erased if the session gets another outcome, if it is
+// removed, and when the redelivery window is over. It did not if somebody else
+// holds the session.
+func (s *Store) NoteUnusable(ctx context.Context, session Session, holder, why string, answer []byte) (bool, Record, error) {
+	var sealed []byte
+	if answer != nil {
+		sealed = s.cfg.Keyring.seal(session.salvageKey(), answer)
+	}
+	keep := s.cfg.SessionTimeout + s.cfg.DeliveryWindow + s.cfg.RedeliveryWindow + margin
+	return s.run(ctx, s.cfg.Redis, unusableScript, session, holder, why, sealed, keep.Milliseconds())
+}
+
+// Salvaged returns the answer that NoteUnusable sealed, or an ErrSeal error. It is
+// personal data, and may be somebody else's than the session's.
+func (s *Store) Salvaged(ctx context.Context, session Session) ([]byte, error) {
+	sealed, err := s.cfg.Redis.Get(ctx, session.salvageKey()).Bytes()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("the session's sealed answer: %w", err)
+	}
+	return s.cfg.Keyring.open(session.salvageKey(), sealed)
+}
+
+// ARGV: holder, what was wrong, the sealed answer or ”, ms to keep it
+var unusableScript = script(`
+if state ~= 'following' or get('holder') ~= ARGV[1] then return answer(0) end
+set('unusable', ARGV[2])
+redis.call('HINCRBY', key, 'unusables', 1)
+if ARGV[3] ~= '' then redis.call('SET', salvage, ARGV[3], 'PX', ARGV[4]) end
+return answer(1)`)
