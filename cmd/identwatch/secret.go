@@ -54,6 +54,11 @@ var kinds = []kind{
 		new: func() []assignment { return []assignment{{"TASK_KEYS", tasks.NewPayloadKey().Encode()}} },
 	},
 	{
+		name:  "redis",
+		about: "REDIS_PASSWORD: for the Redis of docker-compose.yml, and in REDIS_URL. identwatch itself does not read it.",
+		new:   func() []assignment { return []assignment{{"REDIS_PASSWORD", newRedisPassword()}} },
+	},
+	{
 		name: "api",
 		about: "API_KEY: for an application that uses the HTTP API, alone. API_KEYS is no secret: the service knows the key\n" +
 			"by it, and cannot be asked anything with it.",
@@ -79,10 +84,17 @@ func newOutcomeKey() string {
 	return base64.StdEncoding.EncodeToString(key)
 }
 
+// newRedisPassword needs no escape in a URL, a shell or Redis's configuration.
+func newRedisPassword() string {
+	password := make([]byte, 32)
+	_, _ = rand.Read(password) // it never fails: see crypto/rand
+	return base64.RawURLEncoding.EncodeToString(password)
+}
+
 func newSecret() *cobra.Command {
 	var bare bool
 	cmd := &cobra.Command{
-		Use:   "secret {webhook | signing | outcome | task | api | monitor | all}...",
+		Use:   "secret {webhook | signing | outcome | task | redis | api | monitor | all}...",
 		Short: "Make new secrets and keys for the configuration",
 		Long: `secret makes new secrets and prints them as lines for an .env file:
 
@@ -91,6 +103,7 @@ func newSecret() *cobra.Command {
             key that receivers verify with, so that they need no secret
   outcome   OUTCOME_KEYS, which results are sealed with while they are in Redis
   task      TASK_KEYS, which those sign with who put sessions into Redis
+  redis     REDIS_PASSWORD, of the Redis in docker-compose.yml
   api       API_KEY, which an application uses the HTTP API with, and API_KEYS,
             the SHA-256 of it, which the service is configured with
   monitor   MONITOR_PASSWORD, which /monitor/ asks operators for

@@ -58,6 +58,7 @@ func TestSecret_MakesWhatIsNamed(t *testing.T) {
 		{[]string{"outcome"}, []string{"OUTCOME_KEYS"}},
 		{[]string{"api"}, []string{"API_KEY", "API_KEYS"}},
 		{[]string{"task"}, []string{"TASK_KEYS"}},
+		{[]string{"redis"}, []string{"REDIS_PASSWORD"}},
 		{[]string{"outcome", "webhook"}, []string{"OUTCOME_KEYS", "WEBHOOK_SECRETS"}},
 	} {
 		first, second := made(t, test.args...), made(t, test.args...)

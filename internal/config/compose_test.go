@@ -2,7 +2,10 @@ package config
 
 import (
 	"bytes"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,9 +68,9 @@ func readExample(t *testing.T) []exampleLine {
 	return lines
 }
 
-// isVariable says whether the configuration reads name.
+// isVariable says whether the configuration reads name, or Compose does.
 func isVariable(name string) bool {
-	return slices.ContainsFunc(Settings(), func(s Setting) bool {
+	return name == "REDIS_PASSWORD" || slices.ContainsFunc(Settings(), func(s Setting) bool {
 		return name == s.Name || s.Secret && name == s.fileName()
 	})
 }
@@ -110,12 +113,107 @@ func TestCompose_RedisKeepsWhatItAccepted(t *testing.T) {
 			t.Errorf("redis runs %q, without %s", command, want)
 		}
 	}
-	if !slices.Contains(redis.Healthcheck.Test, "ping") {
-		t.Errorf("redis has the health check %q", redis.Healthcheck.Test)
-	}
 	if len(redis.Volumes) == 0 || !strings.HasSuffix(redis.Volumes[0], ":/data") {
 		t.Errorf("redis has the volumes %q", redis.Volumes)
 	}
+}
+
+// TestCompose_RedisHasAPassword runs the command of the container, and its health
+// check, on this machine.
+func TestCompose_RedisHasAPassword(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"redis-server", "redis-cli"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%s is not on the PATH", program)
+		}
+	}
+	const password = "8rQ-_mFpJ2x"
+	box := startRedisBox(t, readCompose(t).Services["redis"].Command, password)
+	check := readCompose(t).Services["redis"].Healthcheck.Test
+	if len(check) != 2 || check[0] != "CMD-SHELL" {
+		t.Fatalf("redis has the health check %q", check)
+	}
+	for auth, healthy := range map[string]bool{password: true, "": false, "wrong": false} {
+		if out, err := box.shell(auth, check[1]); (err == nil) != healthy {
+			t.Errorf("with the password %q the check ends with %v: %s", auth, err, out)
+		}
+	}
+	if out, _ := box.shell("", "redis-cli config get appendonly"); !strings.Contains(out, "NOAUTH") {
+		t.Errorf("without a password it answers %s", out)
+	}
+	if out, _ := box.shell(password, "redis-cli config get append* maxmemory-policy"); !strings.Contains(out, "everysec") || !strings.Contains(out, "noeviction") {
+		t.Errorf("it runs with %s", out)
+	}
+	arguments, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", box.server.Process.Pid))
+	if err == nil && (!bytes.Contains(arguments, []byte("redis-server")) || bytes.Contains(arguments, []byte(password))) {
+		t.Errorf("the process is %q", arguments)
+	}
+	url := readCompose(t).Services["identwatch"].Environment["REDIS_URL"]
+	if got := strings.ReplaceAll(url, "${REDIS_PASSWORD:-}", password); got != "redis://:"+password+"@redis:6379/0" {
+		t.Errorf("REDIS_URL is %s", url)
+	}
+}
+
+func TestCompose_RedisDoesNotStartWithoutAPassword(t *testing.T) {
+	t.Parallel()
+	box := newRedisBox(t, readCompose(t).Services["redis"].Command, "")
+	out, err := box.server.CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("set REDIS_PASSWORD in .env")) {
+		t.Errorf("it ends with %v: %s", err, out)
+	}
+}
+
+// redisBox stands for the container: its programs, with a port that is free here.
+type redisBox struct {
+	t      *testing.T
+	dir    string
+	server *exec.Cmd
+}
+
+func newRedisBox(t *testing.T, command []string, password string) redisBox {
+	t.Helper()
+	dir := t.TempDir()
+	entrypoint := "#!/bin/sh\nprogram=$1\nshift\nexec \"$program\" \"$@\" --port 0 --unixsocket " + dir + "/s --dir " + dir + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "docker-entrypoint.sh"), []byte(entrypoint), 0o700); err != nil { //nolint:gosec // it is to be run
+		t.Fatal(err)
+	}
+	words := make([]string, len(command))
+	for i, word := range command {
+		words[i] = strings.ReplaceAll(word, "$$", "$") // as Compose does
+	}
+	box := redisBox{t, dir, exec.CommandContext(t.Context(), words[0], words[1:]...)} //nolint:gosec // the words are docker-compose.yml's
+	box.server.Env = box.environment(password)
+	return box
+}
+
+func startRedisBox(t *testing.T, command []string, password string) redisBox {
+	t.Helper()
+	box := newRedisBox(t, command, password)
+	if err := box.server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = box.server.Process.Kill(); _ = box.server.Wait() })
+	for try := 0; ; try++ {
+		if out, err := box.shell(password, "redis-cli ping"); err == nil && strings.Contains(out, "PONG") {
+			return box
+		} else if try == 300 {
+			t.Fatalf("it does not answer: %s", out)
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+}
+
+func (b redisBox) environment(password string) []string {
+	return append(os.Environ(), "REDISCLI_AUTH="+password, "PATH="+b.dir+":"+os.Getenv("PATH"))
+}
+
+// shell runs a line with the redis-cli of the box.
+func (b redisBox) shell(password, line string) (string, error) {
+	line = strings.ReplaceAll(line, "redis-cli", "redis-cli -s "+b.dir+"/s")
+	cmd := exec.CommandContext(b.t.Context(), "sh", "-c", line) //nolint:gosec // the line is ours
+	cmd.Env = b.environment(password)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 func TestCompose_WaitsForTheShutdown(t *testing.T) {
