@@ -27,6 +27,7 @@ func newDoctor() *cobra.Command {
 
   configuration  every fault, as serve would report it; with one it ends here
   Redis          answers, is new enough, and is safe to keep sessions in
+  Redis access   it asks for a password, and nobody on the way reads along
   clock          this machine's and that of Redis agree
   workers        they run, and no queue is paused
   MarkSign       is reached, and takes the access token

@@ -39,7 +39,7 @@ type Options struct {
 
 // How many checks there are of the service, and of each account.
 const (
-	serviceChecks = 3
+	serviceChecks = 4
 	accountChecks = 4
 )
 

@@ -153,20 +153,31 @@ func startWorkers(t *testing.T, rdb redis.UniversalClient, names ...string) {
 	}
 }
 
+const redisPassword = "geheim-redis"
+
+// locked is a client of a Redis that asks for a password.
+func locked(t *testing.T, server *redistest.Server) *redis.Client {
+	t.Helper()
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr, Password: redisPassword})
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
 func TestExamine_FindsAServiceWell(t *testing.T) {
 	t.Parallel()
-	rdb := redistest.Start(t, "--appendonly", "yes", "--maxmemory-policy", "noeviction").Client()
+	server := redistest.Start(t, "--appendonly", "yes", "--maxmemory-policy", "noeviction", "--requirepass", redisPassword)
+	rdb := locked(t, server)
 	startWorkers(t, rdb, queues...)
 	p := newPractice(t, rdb)
 	var made atomic.Int64
 	p.opts.Progress = func(_, total int) {
-		if made.Add(1); total != 7 {
+		if made.Add(1); total != 8 {
 			t.Errorf("%d checks are to be made", total)
 		}
 	}
 	checks, text := p.examine()
 	for name, want := range map[string]string{
-		"redis": "version ", "clock": "this machine's clock is ", "workers": "1 worker runs",
+		"redis": "version ", "redis_access": "Redis asks for a password", "clock": "this machine's clock is ", "workers": "1 worker runs",
 		"marksign": "marksign.example answers in ", "callback": " took a test event in ",
 		"signature": "what is signed verifies with the secret, and with the public key", "api_keys": "2 keys for the HTTP API",
 	} {
@@ -178,7 +189,7 @@ func TestExamine_FindsAServiceWell(t *testing.T) {
 	if len(events) != 1 || refused != 0 || events[0].Type != webhook.Test || events[0].Count != 1 || !strings.HasPrefix(events[0].ID, "evt_test_") {
 		t.Errorf("the receiver got %+v, and refused %d", events, refused)
 	}
-	if made.Load() != 7 || !strings.Contains(text, "\n7 ok\n") {
+	if made.Load() != 8 || !strings.Contains(text, "\n8 ok\n") {
 		t.Errorf("%d checks were told of:\n%s", made.Load(), text)
 	}
 	if len(p.sim.Sessions()) != 0 {

@@ -49,8 +49,8 @@ func answering(status int, kind, body string) http.Handler {
 // minds.
 func TestExamine_FindsWhatIsIll(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t, "--appendonly", "yes")
-	startWorkers(t, server.Client(), queues...)
+	server := redistest.Start(t, "--appendonly", "yes", "--requirepass", redisPassword)
+	startWorkers(t, locked(t, server), queues...)
 	const gone = "http://127.0.0.1:1"
 	for name, row := range map[string]struct {
 		harm   func(p *practice, a *Account)
@@ -95,7 +95,7 @@ func TestExamine_FindsWhatIsIll(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPractice(t, server.Client())
+			p := newPractice(t, locked(t, server))
 			row.harm(p, &p.opts.Accounts[0])
 			checks, text := p.examine()
 			c := checks[row.check]
@@ -119,7 +119,7 @@ func TestExamine_FindsWhatIsIll(t *testing.T) {
 
 // drift changes the clock of the practice's Redis.
 func (p *practice) drift(server *redistest.Server, by time.Duration) {
-	rdb := server.Client()
+	rdb := locked(p.t, server)
 	rdb.AddHook(offset(by))
 	p.opts.Redis = rdb
 }

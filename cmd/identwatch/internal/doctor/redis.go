@@ -24,7 +24,7 @@ func (e *exam) service(ctx context.Context, rdb redis.UniversalClient, into []Ch
 	for i, question := range []struct {
 		name string
 		ask  func(context.Context, redis.UniversalClient) finding
-	}{{"clock", askClock}, {"workers", askWorkers}} {
+	}{{"redis_access", askAccess}, {"clock", askClock}, {"workers", askWorkers}} {
 		into[1+i] = e.check(question.name, "", func() finding {
 			if !reached {
 				return finding{Skipped, "Redis cannot be used", ""}

@@ -22,7 +22,7 @@ const (
 
 // Check is one thing that was looked at. Nothing in it is secret or personal.
 type Check struct {
-	// Name is configuration, redis, clock, workers, marksign, callback, signature
+	// Name is configuration, redis, redis_access, clock, workers, marksign, callback, signature
 	// or api_keys.
 	Name string `json:"name"`
 	// Account is "" for what is of the whole service.
@@ -79,7 +79,7 @@ func (r Report) WriteJSON(out io.Writer) error {
 }
 
 // titles are the checks' names for people.
-var titles = map[string]string{"redis": "Redis", "marksign": "MarkSign", "api_keys": "API keys"}
+var titles = map[string]string{"redis": "Redis", "redis_access": "Redis access", "marksign": "MarkSign", "api_keys": "API keys"}
 
 // title names a check. The one account of a service that names none goes without
 // saying.
