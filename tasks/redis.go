@@ -1,28 +1,35 @@
 package tasks
 
 import (
+	"cmp"
+	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
 var errRedisURL = errors.New("not a Redis URL: use redis://[user:password@]host[:port][/db], rediss:// for TLS, " +
-	"redis-socket:///path[?db=n], or redis-sentinel://[user:password@]host[:port][,host[:port]…][/db]?master=name[&sentinel_password=…]")
+	"redis-socket:///path[?db=n], or redis-sentinel:// (rediss-sentinel:// for TLS) [user:password@]host[:port][,host[:port]…][/db]?master=name[&sentinel_password=…]")
 
 // poolSize is enough for a worker; connections are opened as they are needed.
 const poolSize = 64
 
 // OpenRedis makes a go-redis client from a URL of the scheme redis, rediss,
-// redis-socket or redis-sentinel. It does not connect. Its errors never hold
-// the URL, which may hold a password. The caller closes the client.
+// redis-socket, redis-sentinel or rediss-sentinel. It does not connect. Its errors
+// never hold the URL, which may hold a password. The caller closes the client. Its
+// calls end with their contexts.
 //
 // The query of redis:// and rediss:// takes go-redis's own settings, such as
 // pool_size; the other schemes have a pool of 64 connections. In redis-sentinel:// the user and password are those of Redis, and
-// sentinel_password is that of the sentinels.
+// sentinel_password is that of the sentinels. rediss-sentinel:// is the same with TLS,
+// to the sentinels and to Redis: their certificates must be valid for the hosts of
+// the URL, and for the address of Redis that the sentinels tell.
 func OpenRedis(rawURL string) (redis.UniversalClient, error) {
 	scheme, rest, found := strings.Cut(rawURL, "://")
 	if !found {
@@ -34,11 +41,15 @@ func OpenRedis(rawURL string) (redis.UniversalClient, error) {
 		if err != nil || !sizesAllowed(options) {
 			return nil, errRedisURL
 		}
+		options.ContextTimeoutEnabled = true
+		options.Dialer = dialer(options.DialTimeout, options.TLSConfig)
 		return redis.NewClient(options), nil
 	case "redis-socket":
 		return openSocket(rest)
 	case "redis-sentinel":
-		return openSentinel(rest)
+		return openSentinel(rest, nil)
+	case "rediss-sentinel":
+		return openSentinel(rest, &tls.Config{MinVersion: tls.VersionTLS12})
 	}
 	return nil, errRedisURL
 }
@@ -66,6 +77,18 @@ func sizesAllowed(o *redis.Options) bool {
 	return true
 }
 
+const defaultDialTimeout = 5 * time.Second
+
+// dialer connects as go-redis does, but with TLS also until its context ends. A
+// configuration that names no server takes the host that is dialled.
+func dialer(timeout time.Duration, config *tls.Config) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	plain := &net.Dialer{Timeout: cmp.Or(timeout, defaultDialTimeout)}
+	if config == nil {
+		return plain.DialContext
+	}
+	return (&tls.Dialer{NetDialer: plain, Config: config}).DialContext
+}
+
 func openSocket(rest string) (redis.UniversalClient, error) {
 	u, err := url.Parse("unix://" + rest)
 	if err != nil || u.Path == "" {
@@ -78,12 +101,13 @@ func openSocket(rest string) (redis.UniversalClient, error) {
 	password, _ := u.User.Password()
 	return redis.NewClient(&redis.Options{
 		Network: "unix", Addr: u.Path, Username: u.User.Username(), Password: password, DB: db, PoolSize: poolSize,
+		ContextTimeoutEnabled: true, Dialer: dialer(0, nil),
 	}), nil
 }
 
 // openSentinel takes the list of hosts apart by hand, since net/url refuses
 // more than one port in a URL.
-func openSentinel(rest string) (redis.UniversalClient, error) {
+func openSentinel(rest string, config *tls.Config) (redis.UniversalClient, error) {
 	authority, tail := rest, ""
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
 		authority, tail = rest[:i], rest[i:]
@@ -112,6 +136,7 @@ func openSentinel(rest string) (redis.UniversalClient, error) {
 		MasterName: u.Query().Get("master"), SentinelAddrs: addresses,
 		SentinelPassword: u.Query().Get("sentinel_password"),
 		Username:         u.User.Username(), Password: password, DB: db, PoolSize: poolSize,
+		TLSConfig: config, ContextTimeoutEnabled: true, Dialer: dialer(0, config),
 	}), nil
 }
 

@@ -2,7 +2,14 @@ package tasks
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -147,6 +154,92 @@ func TestOpenRedis_ReachesARedisBehindSentinel(t *testing.T) {
 	rdb := open(t, url)
 	if got := whoami(t, rdb); got != "shop in 1" || rdb.Options().PoolSize != 64 {
 		t.Errorf("got %s, with a pool of %d", got, rdb.Options().PoolSize)
+	}
+}
+
+// TestOpenRedis_ReachesARedisBehindSentinelOverTLS has neither Redis nor Sentinel
+// listen without TLS.
+func TestOpenRedis_ReachesARedisBehindSentinelOverTLS(t *testing.T) {
+	t.Parallel()
+	dir, pool := certificates(t)
+	redisAddr := freeport.Addr(t)
+	_, port, _ := net.SplitHostPort(redisAddr)
+	files := fmt.Sprintf("tls-cert-file %[1]s/cert.pem\ntls-key-file %[1]s/key.pem\ntls-ca-cert-file %[1]s/cert.pem\ntls-auth-clients no\ntls-replication yes\n", dir)
+	startConfigured(t, redisAddr, pool, "", "bind 127.0.0.1\nport 0\ntls-port "+port+"\nuser shop on >p@ss allkeys allcommands allchannels\n"+files)
+	sentinel := freeport.Addr(t)
+	_, own, _ := net.SplitHostPort(sentinel)
+	startConfigured(t, sentinel, pool, "x&y", "bind 127.0.0.1\nport 0\ntls-port "+own+"\nrequirepass x&y\nsentinel monitor m 127.0.0.1 "+port+" 1\n"+files, "--sentinel")
+	rdb := open(t, "rediss-sentinel://shop:p%40ss@"+sentinel+"/1?master=m&sentinel_password=x%26y")
+	rdb.Options().TLSConfig.RootCAs = pool
+	if got := whoami(t, rdb); got != "shop in 1" {
+		t.Errorf("got %s", got)
+	}
+	stranger := open(t, "rediss-sentinel://shop:p%40ss@"+sentinel+"/1?master=m&sentinel_password=x%26y") // does not know who signed
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := stranger.Ping(ctx).Err(); err == nil {
+		t.Error("the certificates are not verified")
+	}
+}
+
+// certificates makes cert.pem and key.pem for 127.0.0.1 in a directory.
+func certificates(t *testing.T) (dir string, pool *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	for name, text := range map[string][]byte{"cert.pem": cert, "key.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool = x509.NewCertPool()
+	pool.AppendCertsFromPEM(cert)
+	return dir, pool
+}
+
+// startConfigured starts a redis-server that speaks TLS, and waits until it answers.
+func startConfigured(t *testing.T, addr string, pool *x509.CertPool, password, text string, args ...string) {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip("redis-server is not on the PATH")
+	}
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "redis.conf")
+	if err := os.WriteFile(conf, []byte("dir "+dir+"\n"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("redis-server", append([]string{conf}, args...)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	rdb := redis.NewClient(&redis.Options{Addr: addr, Password: password, MaxRetries: -1, TLSConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}})
+	defer rdb.Close()
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		err := rdb.Ping(t.Context()).Err()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not answer over TLS: %v", err)
+		}
+		<-time.After(5 * time.Millisecond)
 	}
 }
 

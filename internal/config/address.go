@@ -21,9 +21,9 @@ func checkRedisURL(text string) (string, error) {
 	switch {
 	case strings.ContainsFunc(text, isSpaceOrControl):
 		return "", errors.New("a URL with white space or control characters: percent-encode what is special in a password")
-	case !slices.Contains([]string{"redis", "rediss", "redis-socket", "redis-sentinel"}, scheme):
+	case !slices.Contains([]string{"redis", "rediss", "redis-socket", "redis-sentinel", "rediss-sentinel"}, scheme):
 		return "", errors.New("not a Redis URL: write one that starts with " +
-			"redis://, rediss://, redis-socket:// or redis-sentinel://")
+			"redis://, rediss://, redis-socket://, redis-sentinel:// or rediss-sentinel://")
 	}
 	return text, nil
 }

@@ -18,7 +18,8 @@ import (
 // Serve is what `identwatch serve` runs on. [LoadServe] returns it checked as a
 // whole, so that every field is within the range its comment gives.
 type Serve struct {
-	// RedisURL has the scheme redis, rediss, redis-socket or redis-sentinel.
+	// RedisURL has the scheme redis, rediss, redis-socket, redis-sentinel or
+	// rediss-sentinel.
 	// Only its syntax is checked here.
 	RedisURL Secret[string]
 
