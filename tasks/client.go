@@ -19,9 +19,13 @@ var ErrDuplicate = errors.New("the session is already being followed, or was fin
 
 // ClientConfig says how a Client reaches Redis.
 type ClientConfig struct {
-	// RedisURL is read by OpenRedis. Used where Redis is nil.
+	// RedisURL is read by OpenRedis. Used if Redis is nil. The Client returns what
+	// goes wrong and writes nothing; only about sentinels go-redis writes to standard
+	// error, unless the application calls logging.Disable of go-redis.
 	RedisURL string
 	// Redis is a client that the application holds already; Close leaves it open.
+	// Calls end with their contexts whatever its options, but one without
+	// ContextTimeoutEnabled keeps a connection busy until its own time-outs.
 	Redis redis.UniversalClient
 	// Retention is how long a finished task is kept, between MinRetention and
 	// MaxRetention. Zero: DefaultRetention.
@@ -55,6 +59,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
+		opened.AddHook(quiet{})
 		c.redis, c.owned = opened, true
 	}
 	c.asynq = asynq.NewClientFromRedisClient(c.redis)
@@ -73,8 +78,9 @@ func (c *Client) Close() error {
 // Enqueue has the session followed. Once it returned nil, the session's event is
 // posted until a receiver acknowledges it or the delivery window is over. It
 // returns a *ValidationError for a session that is refused, ErrDuplicate for one
-// that is known, and otherwise what Redis answered; then the session may or may
-// not be in, and repeating the call is safe.
+// that is known, and otherwise an error that says what is wrong with Redis and what
+// to do. Then the session may or may not be in, and repeating the call is safe. It
+// returns when ctx ends, with an error that wraps ctx's.
 //
 // A follow task that somebody archived by hand is set to run again, which is no
 // duplicate.
@@ -84,14 +90,19 @@ func (c *Client) Enqueue(ctx context.Context, s Session) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.asynq.EnqueueContext(ctx, task)
+	err = bounded(ctx, func() error { return c.enqueue(ctx, task, s.ID()) })
+	if err != nil && !errors.Is(err, ErrDuplicate) {
+		return explain(err)
+	}
+	return err
+}
+
+func (c *Client) enqueue(ctx context.Context, task *asynq.Task, id string) error {
+	_, err := c.asynq.EnqueueContext(ctx, task)
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
-		return c.enqueueKnown(ctx, task, s.ID())
+		return c.enqueueKnown(ctx, task, id)
 	}
-	if err != nil {
-		return fmt.Errorf("enqueueing the session: %w", err)
-	}
-	return nil
+	return err
 }
 
 // enqueueKnown answers for a task whose id is taken: an archived one is run
@@ -116,9 +127,6 @@ func (c *Client) enqueueKnown(ctx context.Context, task *asynq.Task, id string) 
 		err = c.runArchived(id)
 	case err == nil:
 		return ErrDuplicate
-	}
-	if err != nil && !errors.Is(err, ErrDuplicate) {
-		return fmt.Errorf("enqueueing the session, whose task is known: %w", err)
 	}
 	return err
 }

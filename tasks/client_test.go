@@ -19,7 +19,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	logging.Disable() // go-redis writes to standard error what it returns anyway
+	if os.Getenv("IDENTWATCH_TEST_APPLICATION") == "" { // see TestEnqueue_WritesNothing
+		logging.Disable() // go-redis writes to standard error what it returns anyway
+	}
 	os.Exit(m.Run())
 }
 
