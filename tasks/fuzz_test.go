@@ -27,7 +27,7 @@ var problems = []string{
 	"reference is longer than 200 bytes", "reference is not valid UTF-8", "reference holds a character that cannot be printed",
 	"checks may hold peps and sanctions only", "checks must not name a check twice",
 	"started_at is not between the years 2000 and 9999",
-	"account is longer than 32 characters", "account may hold a–z, 0–9, '-' and '_' only, and begins with a letter or a digit",
+	"account is longer than 32 characters", "account may hold a–z, 0–9, '-' and '_' only, and begins with a letter",
 }
 
 var decodeFaults = regexp.MustCompile(`^the task's payload (is not a JSON object with a version|has a field of the wrong type|` +

@@ -45,7 +45,7 @@ type Followed struct {
 }
 
 func encode(f Followed) ([]byte, error) {
-	if err := f.Validate(); err != nil {
+	if err := f.validateStored(); err != nil {
 		return nil, err
 	}
 	version := payloadVersion
@@ -85,10 +85,20 @@ func Decode(data []byte) (Followed, error) {
 		Reference: p.Reference, Checks: p.Checks, StartedAt: p.StartedAt, Account: p.Account,
 	}
 	s.Account = s.account()
-	if err := s.Validate(); err != nil {
+	if err := s.validateStored(); err != nil {
 		return Followed{}, err
 	}
 	return Followed{s, boundRetention(p.Retention), p.Signature}, nil
+}
+
+// validateStored is Validate for what Redis holds. Earlier releases enqueued sessions
+// whose account begins with a digit: such a task waits, as one of any account that
+// no worker has, and is not archived.
+func (s Session) validateStored() error {
+	if s.Account != "" && s.Account[0] >= '0' && s.Account[0] <= '9' {
+		s.Account = "a" + s.Account[1:]
+	}
+	return s.Validate()
 }
 
 // boundRetention keeps the arithmetic of a hand-made payload within bounds.

@@ -101,6 +101,22 @@ func TestEncode_RefusesAnInvalidSession(t *testing.T) {
 	}
 }
 
+// TestDecode_ReadsAnAccountThatEarlierReleasesTook: such a session waits for a
+// worker that has it, and nobody enqueues another.
+func TestDecode_ReadsAnAccountThatEarlierReleasesTook(t *testing.T) {
+	t.Parallel()
+	got, err := Decode([]byte(`{"v":1,"token":"a","method":"smart_id","account":"1shop","retention_s":3600}`))
+	if err != nil || got.ID() != "1shop:a" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := NewFollowTask(got.Session, time.Hour); err == nil {
+		t.Error("it may be enqueued")
+	}
+	if _, err := Decode([]byte(`{"v":1,"token":"a","method":"smart_id","account":"1Shop","retention_s":3600}`)); err == nil {
+		t.Error("took what no release took")
+	}
+}
+
 func TestDecode_TellsANewerReleasesTask(t *testing.T) {
 	t.Parallel()
 	for _, payload := range []string{`{"v":3}`, `{"v":3,"token":{"id":"a"},"method":7}`, `{"v":1000000}`} {
@@ -184,7 +200,7 @@ func FuzzDecode(f *testing.F) {
 			saysNothing(t, err)
 			return
 		}
-		if err := got.Validate(); err != nil {
+		if err := got.validateStored(); err != nil {
 			t.Fatalf("took an invalid session: %v", err)
 		}
 		if got.Retention < MinRetention || got.Retention > MaxRetention || got.Account == "" {

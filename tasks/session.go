@@ -3,13 +3,14 @@ package tasks
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/identwatch/identwatch/internal/accountname"
 )
 
 // DefaultAccount is the account of a session that names none.
@@ -20,7 +21,7 @@ const (
 	MaxTokenLength       = 128
 	MaxReferenceLength   = 200
 	MaxCallbackURLLength = 2048
-	MaxAccountLength     = 32
+	MaxAccountLength     = accountname.MaxLength
 )
 
 // Method says which of MarkSign's identification services holds the session.
@@ -70,7 +71,7 @@ type Session struct {
 	// and nothing else. Zero: when a worker first sees the session.
 	StartedAt time.Time
 	// Account is the MarkSign account that the session belongs to: 1 to 32 of
-	// a–z, 0–9, '-' and '_', beginning with a letter or a digit.
+	// a–z, 0–9, '-' and '_', beginning with a letter.
 	// Empty: DefaultAccount.
 	Account string
 }
@@ -105,8 +106,6 @@ func (e *ValidationError) Error() string {
 	}
 	return "invalid session: " + strings.Join(faults, "; ")
 }
-
-var accountPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 
 // Validate reports everything that is wrong with the session, as a
 // *ValidationError, or nil.
@@ -199,15 +198,10 @@ func startedAtProblem(t time.Time) string {
 }
 
 func accountProblem(account string) string {
-	switch {
-	case account == "":
+	if account == "" {
 		return ""
-	case len(account) > MaxAccountLength:
-		return fmt.Sprintf("is longer than %d characters", MaxAccountLength)
-	case !accountPattern.MatchString(account):
-		return "may hold a–z, 0–9, '-' and '_' only, and begins with a letter or a digit"
 	}
-	return ""
+	return accountname.Problem(account)
 }
 
 // callbackURLProblem refuses what can be seen before DNS. The worker checks the

@@ -236,7 +236,7 @@ func TestValidate_StartedAt(t *testing.T) {
 func TestValidate_Account(t *testing.T) {
 	t.Parallel()
 	for account, want := range map[string]string{
-		"": "", "default": "", "a": "", "0": "", "shop-2_lt": "", strings.Repeat("a", MaxAccountLength): "",
+		"": "", "default": "", "a": "", "0": "account", "1shop": "account", "shop-2_lt": "", strings.Repeat("a", MaxAccountLength): "",
 		strings.Repeat("a", MaxAccountLength+1): "account",
 		"Shop":                                  "account", "-shop": "account", "_shop": "account", "a:b": "account", "a b": "account",
 		"a.b": "account", "a/b": "account", "a*": "account", "ė": "account", "shop\n": "account", "{a}": "account",

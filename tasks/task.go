@@ -54,6 +54,9 @@ func NewFollowTask(s Session, retention time.Duration) (*asynq.Task, error) {
 // session's account: the key, one of them, signs the payload. The zero key signs
 // nothing.
 func NewSignedFollowTask(key PayloadKey, s Session, retention time.Duration) (*asynq.Task, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
 	f := Followed{Session: s, Retention: cmp.Or(retention, DefaultRetention)}
 	if !key.IsZero() {
 		f.signature = key.sign(f)

@@ -13,6 +13,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 	"golang.org/x/time/rate"
 
+	"github.com/identwatch/identwatch/internal/accountname"
 	"github.com/identwatch/identwatch/internal/hostlist"
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
@@ -70,6 +71,9 @@ func newAccounts(opts Options) (accounts, error) {
 		allowed, err := hostlist.Parse(o.CallbackHosts)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("Accounts[%d]: CallbackHosts: %w", i, err)) //nolint:staticcheck // the name of a field
+		}
+		if problem := accountname.Problem(name); problem != "" {
+			faults = append(faults, fmt.Errorf("Accounts[%d]: the name %s", i, problem)) //nolint:staticcheck // the name of a field
 		}
 		if all[name] != nil {
 			faults = append(faults, fmt.Errorf("Accounts[%d]: the name %.40q is taken", i, name)) //nolint:staticcheck // the name of a field

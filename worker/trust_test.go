@@ -534,3 +534,14 @@ func TestNew_RefusesCallbackHostsThatAreNone(t *testing.T) {
 		}
 	})
 }
+
+func TestNew_RefusesAccountNamesThatSessionsCannotHave(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for _, name := range []string{"1shop", "Shop", "a:b"} {
+			_, err := New(Options{Redis: w.rdb, Accounts: []Account{{Name: name, MarkSign: MarkSign{BaseURL: "https://marksign.example", AccessToken: "a"}}}})
+			if err == nil || !strings.Contains(err.Error(), "Accounts[0]: the name may hold") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}

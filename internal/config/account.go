@@ -5,9 +5,10 @@ import (
 	"errors"
 	"iter"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/identwatch/identwatch/internal/accountname"
 )
 
 // defaultAccount is the one account of a service that names none.
@@ -187,13 +188,11 @@ func prefix(account string) string {
 	return strings.ToUpper(strings.ReplaceAll(account, "-", "_"))
 }
 
-var accountPattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
-
 // parseAccounts takes a list of names.
 func parseAccounts(text string) ([]string, error) {
 	names, err := parseList(text, func(item string) (string, error) {
-		if !accountPattern.MatchString(item) {
-			return "", errors.New("a name is 1 to 32 of a-z, 0-9, - and _, a letter first")
+		if problem := accountname.Problem(item); problem != "" {
+			return "", errors.New("the name " + problem)
 		}
 		return item, nil
 	})

@@ -18,8 +18,8 @@ var badValues = map[string][]struct{ value, want string }{
 		{"redis://host/0\n", "white space"},
 	},
 	"ACCOUNTS": {
-		{"shop,Crm", "wrong at item 2: a name is 1 to 32 of a-z"},
-		{"1shop", "a letter first"},
+		{"shop,Crm", "wrong at item 2: the name may hold a–z"},
+		{"1shop", "begins with a letter"},
 		{"shop,crm,shop", "name each account once"},
 		{"a-b,a_b", "would read the same variables"},
 		{",", "nothing but separators"},
