@@ -107,7 +107,7 @@ func (quiet) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := next(ctx, network, addr)
 		if err != nil {
-			return failedConn{&dialError{err}}, nil
+			return failedConn{&dialError{err}}, nil //nolint:nilerr // the connection returns it
 		}
 		return conn, nil
 	}

@@ -33,7 +33,7 @@ func made(t *testing.T, args ...string) map[string]string {
 
 func TestSecret_MakesAllThatServeNeeds(t *testing.T) {
 	variables := made(t, "all")
-	if len(variables) != 8 {
+	if len(variables) != 9 {
 		t.Errorf("got %d lines", len(variables))
 	}
 	public := variables["WEBHOOK_PUBLIC_KEY"]

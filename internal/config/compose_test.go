@@ -174,14 +174,14 @@ func newRedisBox(t *testing.T, command []string, password string) redisBox {
 	t.Helper()
 	dir := t.TempDir()
 	entrypoint := "#!/bin/sh\nprogram=$1\nshift\nexec \"$program\" \"$@\" --port 0 --unixsocket " + dir + "/s --dir " + dir + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "docker-entrypoint.sh"), []byte(entrypoint), 0o700); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(filepath.Join(dir, "docker-entrypoint.sh"), []byte(entrypoint), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	words := make([]string, len(command))
 	for i, word := range command {
 		words[i] = strings.ReplaceAll(word, "$$", "$") // as Compose does
 	}
-	box := redisBox{t, dir, exec.CommandContext(t.Context(), words[0], words[1:]...)} //nolint:gosec // the words are docker-compose.yml's
+	box := redisBox{t, dir, exec.CommandContext(t.Context(), words[0], words[1:]...)}
 	box.server.Env = box.environment(password)
 	return box
 }
@@ -210,7 +210,7 @@ func (b redisBox) environment(password string) []string {
 // shell runs a line with the redis-cli of the box.
 func (b redisBox) shell(password, line string) (string, error) {
 	line = strings.ReplaceAll(line, "redis-cli", "redis-cli -s "+b.dir+"/s")
-	cmd := exec.CommandContext(b.t.Context(), "sh", "-c", line) //nolint:gosec // the line is ours
+	cmd := exec.CommandContext(b.t.Context(), "sh", "-c", line)
 	cmd.Env = b.environment(password)
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -35,7 +35,7 @@ func TestSettings_AreThoseOfTheCode(t *testing.T) {
 }
 
 // toolVariables are in README.md and none of identwatch's.
-var toolVariables = map[string]bool{"PORT": true, "API_URL": true, "API_KEY": true}
+var toolVariables = map[string]bool{"PORT": true, "API_URL": true, "API_KEY": true, "REDIS_PASSWORD": true}
 
 // TestVariables_AreKnown looks for names of variables in prose and in programs.
 func TestVariables_AreKnown(t *testing.T) {
