@@ -121,7 +121,7 @@ func (b *board) received(d receiver.Delivery) {
 	}
 	s := b.find(d.Event.Data.Token)
 	s.Posts++
-	s.PostedAt, s.Outcome, s.NextAttempt = d.At, summary(d.Event), time.Time{}
+	s.PostedAt, s.Outcome, s.Verdict, s.NextAttempt = d.At, summary(d.Event), verdict(d.Event), time.Time{}
 	s.Delivered = s.Delivered || d.Status/100 == 2 && d.Delay < deliveryTimeout
 	b.tell(Change{Step: Posted, At: d.At, Session: *s, Delivery: d})
 }

@@ -57,6 +57,9 @@ func Run(ctx context.Context, opts Options) error {
 		end() // and with it the streams of the page
 		d.page.close(ctx)
 	}()
+	if d.page != nil {
+		d.stack.shut.Listen(d.page.server.Addr())
+	}
 	d.say(d.introduction(d.page))
 	stopShowing := d.startShowing()
 	err = d.play(ctx)

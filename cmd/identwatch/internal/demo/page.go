@@ -40,7 +40,6 @@ func (d *demo) openPage(ctx context.Context, log *slog.Logger) (*page, error) {
 		return nil, fmt.Errorf("opening --listen: %w", err)
 	}
 	p.server = server
-	d.stack.shut.Listen(server.Addr())
 	return p, nil
 }
 

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"slices"
 	"time"
 
 	"github.com/identwatch/identwatch/tasks"
@@ -29,6 +30,7 @@ type Session struct {
 	Answer  string    `json:"answer,omitempty"` // the final one; "" until there is one
 	FinalAt time.Time `json:"final_at,omitzero"`
 	Outcome string    `json:"outcome,omitempty"` // what the event says
+	Verdict Verdict   `json:"verdict,omitempty"` // what may be concluded from it
 
 	Posts       int       `json:"posts"`
 	PostedAt    time.Time `json:"posted_at,omitzero"` // the last one
@@ -51,6 +53,46 @@ func (s Session) endedOr(now time.Time) time.Time {
 	return now
 }
 
+// Verdict is what an application may conclude from an event, "" until there is one. Only Clear is a person who passed.
+type Verdict string
+
+// What there is to conclude.
+const (
+	Clear        Verdict = "clear"   // identified, and on no list
+	Hit          Verdict = "hit"     // identified, and on a list
+	NotChecked   Verdict = "unknown" // identified, and a check has no result
+	WasRefused   Verdict = "refused"
+	HasExpired   Verdict = "expired"
+	CouldNotTell Verdict = "failed"
+)
+
+// verdict is what an event allows to conclude.
+func verdict(e webhook.Event) Verdict {
+	switch e.Type {
+	case webhook.Completed:
+		return verdictOfChecks(e.Data.PEPs, e.Data.Sanctions)
+	case webhook.Refused:
+		return WasRefused
+	case webhook.Expired:
+		return HasExpired
+	}
+	return CouldNotTell
+}
+
+func verdictOfChecks(checks ...*webhook.Check) Verdict {
+	is := func(result webhook.CheckResult) func(*webhook.Check) bool {
+		return func(c *webhook.Check) bool { return c != nil && c.Result == result }
+	}
+	isClear := is(webhook.Clear)
+	switch {
+	case slices.ContainsFunc(checks, is(webhook.Hit)):
+		return Hit
+	case slices.ContainsFunc(checks, func(c *webhook.Check) bool { return !isClear(c) }):
+		return NotChecked
+	}
+	return Clear
+}
+
 // summary is an event in two or three words.
 func summary(e webhook.Event) string {
 	if e.Type == webhook.Failed && e.Data.Error != nil {
@@ -65,6 +107,8 @@ func summary(e webhook.Event) string {
 		return words[e.Type] + ", PEP"
 	case sanctions:
 		return words[e.Type] + ", sanctions"
+	case verdict(e) == NotChecked:
+		return words[e.Type] + ", not checked"
 	}
 	return words[e.Type]
 }

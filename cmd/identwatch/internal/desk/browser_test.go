@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -14,6 +15,7 @@ func TestDesk_InTheBrowser(t *testing.T) {
 	t.Run("tells a session's story to somebody without a mouse", func(t *testing.T) { t.Parallel(); tellStory(t, b) })
 	t.Run("shows retries and the recovery", func(t *testing.T) { t.Parallel(); showRetries(t, b) })
 	t.Run("shows what MarkSign's faults do", func(t *testing.T) { t.Parallel(); showFaults(t, b) })
+	t.Run("gives the tick to those who passed alone", func(t *testing.T) { t.Parallel(); showVerdicts(t, b) })
 	t.Run("fits a phone", func(t *testing.T) { t.Parallel(); fitPhone(t, b) })
 	t.Run("keeps the focus and finds its way back", func(t *testing.T) { t.Parallel(); reconnect(t, b) })
 }
@@ -51,7 +53,7 @@ func tellStory(t *testing.T, b *browsertest.Browser) {
 	links := []Link{{"Queues", "/monitor/"}, {"API", "/docs/"}, {"Metrics", "/metrics"}}
 	f := run(t, 6, Options{Links: links})
 	p := openDesk(t, b, f, "/", browsertest.Options{})
-	p.Wait("the sessions of the terminal, all but one to their end", `document.querySelectorAll("#session-list [data-tone=done]").length >= 5`)
+	p.Wait("the sessions of the terminal, all but one to their end", `document.querySelectorAll("#session-list [data-verdict]").length >= 5`)
 	p.TabTo("#person")
 	p.Press("S", "E", "I") // a politically exposed person
 	startByKeyboard(p, "7")
@@ -127,6 +129,35 @@ func showFaults(t *testing.T, b *browsertest.Browser) {
 	confirm(p)
 	p.WaitText("#attempts summary", "answered 410")
 	p.WaitText("#session-state", "given up, removed")
+}
+
+// showVerdicts: a green tick means "passed" to everybody. Each other outcome has another sign, and words beside it.
+func showVerdicts(t *testing.T, b *browsertest.Browser) {
+	f := run(t, 9, Options{})
+	for _, opts := range []browsertest.Options{{Width: 1280}, {Width: 1280, Dark: true}, {Width: 390, Height: 844}, {Width: 390, Height: 844, Dark: true}} {
+		p := openDesk(t, b, f, "/", opts)
+		p.Wait("every session's outcome", `document.querySelectorAll("#session-list [data-verdict]").length === 9`)
+		signs := browsertest.Eval[map[string][]string](p, `Object.fromEntries([...document.querySelectorAll("#session-list [data-verdict]")].map((li) =>
+			[li.querySelector(".state").textContent, [li.querySelector("use").getAttribute("href"), getComputedStyle(li.querySelector(".icon")).color]]))`)
+		for words, sign := range map[string]string{
+			"identified": "#i-done", "identified, PEP": "#i-hit", "identified, sanctions": "#i-hit",
+			"refused": "#i-refused", "expired": "#i-expired",
+		} {
+			if len(signs[words]) != 2 || signs[words][0] != sign {
+				t.Errorf("%q has the sign %v, want %s", words, signs[words], sign)
+			}
+			if words != "identified" && len(signs[words]) == 2 && signs[words][1] == signs["identified"][1] {
+				t.Errorf("%q has the colour of those who passed", words)
+			}
+		}
+		for words, sign := range signs {
+			if words != "identified" && sign[0] == "#i-done" {
+				t.Errorf("%q has the tick of those who passed", words)
+			}
+		}
+		p.Accessible()
+		p.Screenshot(fmt.Sprintf("desk-verdicts-%d-%t", opts.Width, opts.Dark))
+	}
 }
 
 func fitPhone(t *testing.T, b *browsertest.Browser) {

@@ -3,7 +3,7 @@
 import { $, ago, between, count, icon, say, set, setIcon, time, until } from "./dom.js";
 import { showAttempts } from "./attempts.js";
 import { chosen } from "./sessions.js";
-import { inTrouble, methods, personOf, standing } from "./standing.js";
+import { inTrouble, methods, personOf, standing, toneOfOutcome } from "./standing.js";
 import { ask, state } from "./stream.js";
 
 export function showSession() {
@@ -30,9 +30,15 @@ function showPhone(session) {
   say($("phone-app"), methods[session.method] ?? "");
   say($("phone-code"), session.code || "––––");
   say($("phone-said"), phoneSays(session));
-  set($("phone-said"), "data-tone", over ? "done" : null);
+  set($("phone-said"), "data-tone", over ? toneOnPhone(session) : null);
   // They stay where they are, so that the focus does.
   for (const button of $("phone-buttons").children) set(button, "aria-disabled", over ? "true" : null);
+}
+
+// toneOnPhone is of what the person did, whatever lists say of them.
+function toneOnPhone(session) {
+  const decided = { confirm: "done", refuse: "refused", walk_away: "expired" }[session.decided];
+  return decided ?? (session.answer === "ok" ? "done" : toneOfOutcome(session));
 }
 
 function phoneSays(session) {
@@ -50,7 +56,7 @@ const stages = {
     if (s.polls === 0) return ["busy", "soon"];
     return [inTrouble(s) ? "warn" : "busy", `${count(s.polls, "poll")}, the last ${ago(s.polled_at)}: ${s.last_answer}`];
   },
-  final: (s) => (s.final_at ? ["done", `${s.answer}, ${between(s.started_at, s.final_at)} after the start`] : ["todo", "when the person has decided"]),
+  final: (s) => (s.final_at ? [toneOfOutcome(s), `${s.outcome ?? s.answer}, ${between(s.started_at, s.final_at)} after the start`] : ["todo", "when the person has decided"]),
   posted(s) {
     const attempts = count(s.posts, "attempt");
     if (s.delivered) return ["done", `delivered at ${time(s.posted_at)}, with ${attempts}`];
@@ -66,7 +72,10 @@ const stages = {
   },
 };
 
-const toneWords = { done: "done", busy: "under way", todo: "to come", warn: "in trouble", bad: "failed" };
+const toneWords = {
+  done: "done", busy: "under way", todo: "to come", warn: "in trouble", bad: "failed",
+  hit: "on a list", unknown: "not checked", refused: "refused", expired: "expired",
+};
 
 function showWay(session) {
   for (const item of $("journey").children) {

@@ -38,6 +38,7 @@ function showItem(session, current) {
   const { item, link, mark, state: words } = shown.get(session.number);
   const { tone, words: text } = standing(session);
   set(item, "data-tone", tone);
+  set(item, "data-verdict", session.removed_at ? session.verdict ?? null : null);
   set(link, "aria-current", current ? "true" : null);
   setIcon(mark, tone);
   say(words, text);
