@@ -30,7 +30,7 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 		}
 	}
 	held := w.follower.holds(job.ID())
-	full := !held && w.follower.full()
+	full := !held && !w.follower.hasRoom(ctx, account)
 	record, err := w.take(ctx, job, full)
 	if err != nil {
 		w.log.Error("taking a session failed", "session", job.ID(), "error", err)
@@ -48,7 +48,7 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 	case at.step == stepEnd:
 		return w.endSession(ctx, t, job, record)
 	case full:
-		return errFull()
+		return errFull(w.follower.fullPause())
 	}
 	if record.Now.Sub(record.Started) >= time.Second {
 		w.metrics.takenOver.WithLabelValues(account.name).Inc()

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -26,11 +27,13 @@ type follower struct {
 	stopPolling                         context.CancelFunc // also of polls under way
 	loops                               sync.WaitGroup     // scheduling and renewing
 	limit                               *rate.Limiter      // of polls
+	fulls                               *rate.Limiter      // of tasks that found no room
 	rejections                          rate.Sometimes     // bounds the log of rejected polls
 	replicas                            replicas
 
 	mu       sync.Mutex
 	sessions map[string]*session
+	counts   map[*account]int // of sessions, without those that have none
 	due      dueHeap
 	posting  int     // sessions that the posts pool has
 	polling  *shares // sessions that the polls pool has
@@ -54,6 +57,8 @@ func newFollower(w *Worker) *follower {
 	f := &follower{
 		Worker:   w,
 		sessions: make(map[string]*session),
+		counts:   make(map[*account]int),
+		fulls:    rate.NewLimiter(fullRate, fullRate),
 		polling:  newShares(w.opts.PollWorkers, w.accounts),
 		removing: newShares(removeWorkers, w.accounts),
 		wake:     make(chan struct{}, 1),
@@ -112,11 +117,7 @@ func (f *follower) holds(id string) bool {
 func (f *follower) countByAccount() map[*account]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	counts := make(map[*account]int)
-	for _, s := range f.sessions {
-		counts[s.account]++
-	}
-	return counts
+	return maps.Clone(f.counts)
 }
 
 // keep renews a session that is held and whose task ran again here.
@@ -126,12 +127,6 @@ func (f *follower) keep(id string) {
 	if s, held := f.sessions[id]; held {
 		s.renewed, s.taken = time.Now(), false
 	}
-}
-
-func (f *follower) full() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.sessions) >= f.opts.FollowLimit
 }
 
 // add takes a session in. One that is held already is left as it is.
@@ -154,7 +149,7 @@ func (f *follower) add(job tasks.Followed, account *account, r outcome.Record, a
 	}
 	f.claims++
 	s.claimant = fmt.Sprintf("%s.%d", f.holder, f.claims)
-	f.sessions[s.id] = s
+	f.keepSession(s)
 	f.push(s)
 }
 
@@ -205,7 +200,7 @@ func (f *follower) put(s *session, n next) (stopped bool) {
 	}
 	s.step, s.due = n.step, n.at
 	if f.isOver(s) {
-		delete(f.sessions, s.id)
+		f.drop(s)
 		return s.stopped
 	}
 	f.push(s)
@@ -231,7 +226,7 @@ func (f *follower) handBack(ctx context.Context) {
 	var ids []string
 	for _, s := range f.due {
 		ids = append(ids, s.id)
-		delete(f.sessions, s.id)
+		f.drop(s)
 	}
 	f.due = nil
 	f.mu.Unlock()

@@ -132,3 +132,29 @@ func TestRemove_TheTimeOfARejectionDoesNotCount(t *testing.T) {
 		w.checkOneStory("a")
 	})
 }
+
+// TestAccounts_OneThatFillsTheProcessLeavesAnotherItsShare has one account fill
+// FOLLOW_LIMIT with people who never confirm; it may, while it is alone.
+func TestAccounts_OneThatFillsTheProcessLeavesAnotherItsShare(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const limit = 20
+		c, both := w.withCRM()
+		p := w.start(both, func(o *Options) { o.FollowLimit = limit })
+		for i := range 3 * limit {
+			c.start(w, fmt.Sprint("crm-", i), confirming(time.Hour))
+		}
+		crm, shop := p.accounts["crm"], p.accounts["shop"]
+		w.await("crm to fill the process", 10*time.Second, func() bool { return p.follower.countByAccount()[crm] >= limit })
+		for i := range limit / 2 {
+			w.session(fmt.Sprint("shop-", i), confirming(20*time.Second), of("shop"))
+		}
+		w.await("all sessions of shop to be followed", 10*time.Second, func() bool { return p.follower.countByAccount()[shop] == limit/2 })
+		if n := p.follower.countByAccount()[crm]; n < limit/2 {
+			t.Errorf("%d sessions of crm are left", n)
+		}
+		w.await("shop's events", 30*time.Second, func() bool {
+			return len(w.receiver.of("shop-0")) == 1 && len(w.receiver.of(fmt.Sprint("shop-", limit/2-1))) == 1
+		})
+		w.await("crm to have the process again", 60*time.Second, func() bool { return p.follower.countByAccount()[crm] >= limit })
+	})
+}

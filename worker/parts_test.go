@@ -99,10 +99,10 @@ func TestIsFailure_CountsWhatFailedAndNotWhatWaits(t *testing.T) {
 		want bool
 	}{
 		"following":             {errFollowing(time.Second), false},
-		"full":                  {errFull(), false},
+		"full":                  {errFull(time.Second), false},
 		"Redis":                 {errRedis(), false},
 		"a callback that fails": {&pause{0, "x", true}, true},
-		"wrapped":               {fmt.Errorf("x: %w", errFull()), false},
+		"wrapped":               {fmt.Errorf("x: %w", errFull(time.Second)), false},
 		"asynq's lease":         {asynq.ErrLeaseExpired, false},
 		"cancelled":             {context.Canceled, false},
 		"out of time":           {context.DeadlineExceeded, false},
@@ -122,7 +122,7 @@ func TestRetryDelay_IsWhatTheHandlerAsksFor(t *testing.T) {
 		want time.Duration
 	}{
 		{errFollowing(7 * time.Second), 7 * time.Second},
-		{fmt.Errorf("x: %w", errFull()), time.Second},
+		{fmt.Errorf("x: %w", errFull(time.Second)), time.Second},
 		{asynq.ErrLeaseExpired, 0},
 		{context.Canceled, 0},
 		{errors.New("x"), time.Second},

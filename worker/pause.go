@@ -25,8 +25,8 @@ func errFollowing(lease time.Duration) error {
 	return &pause{lease, "following: a worker polls MarkSign until the person has confirmed or refused; no failure", false}
 }
 
-func errFull() error {
-	return &pause{time.Second, "waiting: this worker follows as many sessions as FOLLOW_LIMIT allows; no failure", false}
+func errFull(after time.Duration) error {
+	return &pause{after, "waiting: this worker follows as many sessions of the account as FOLLOW_LIMIT allows; no failure", false}
 }
 
 func errRefused(after time.Duration, why refusal) error {

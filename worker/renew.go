@@ -122,7 +122,7 @@ func (f *follower) dropIfOver(s *session) bool {
 		return false
 	}
 	heap.Remove(&f.due, s.place)
-	delete(f.sessions, s.id)
+	f.drop(s)
 	return true
 }
 

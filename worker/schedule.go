@@ -47,7 +47,7 @@ func (f *follower) give(s *session, current time.Time) {
 	case stepRemove:
 		f.giveShare(s, current, f.removing, f.removals)
 	case stepEnd:
-		delete(f.sessions, s.id)
+		f.drop(s)
 		f.ends.work <- s
 	}
 }

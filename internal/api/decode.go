@@ -16,7 +16,7 @@ import (
 type NewSession struct {
 	Token       string    `json:"token" minLength:"1" maxLength:"128" pattern:"^[A-Za-z0-9._-]+$" example:"1c5cd62c-bbf7-779e-3fb4-bad3433ad83f" doc:"What MarkSign's start call returned. With the account it identifies the session, and is the request's idempotency key. Neither . nor .. will do."`
 	Method      string    `json:"method" enum:"smart_id,mobile_id" doc:"The service that the session was started with."`
-	Locale      string    `json:"locale,omitempty" enum:"lt,en" doc:"The language of MarkSign's messages. Absent: what the service is configured with."`
+	Locale      string    `json:"locale,omitempty" enum:"lt,en," doc:"The language of MarkSign's messages. Absent or empty: what the service is configured with."`
 	CallbackURL string    `json:"callback_url,omitempty" maxLength:"2048" format:"uri" example:"https://shop.example/webhooks/identwatch" doc:"Where the event is posted: https (or http, where the service allows it), without user information or fragment, on port 443 or one above 1023. Absent: the account's own. Public: it is shown in the queue."`
 	Reference   string    `json:"reference,omitempty" maxLength:"200" example:"order-1842" doc:"The application's own name for the session; it comes back in the event. At most 200 bytes that can be printed, and no place for personal data."`
 	Checks      []string  `json:"checks,omitempty" enum:"peps,sanctions" nullable:"false" uniqueItems:"true" doc:"The screenings that MarkSign was asked for at the start. Only these can be reported as clear."`
