@@ -47,6 +47,7 @@ type account struct {
 	unsigned    rate.Sometimes // bounds the log of tasks that are not signed
 	nowhere     rate.Sometimes // bounds the log of results that may not be posted
 	log         *slog.Logger
+	trouble     trouble
 	// resumed is called when MarkSign takes the account's polls again.
 	resumed func(*account)
 

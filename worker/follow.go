@@ -52,6 +52,7 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 	}
 	if record.Now.Sub(record.Started) >= time.Second {
 		w.metrics.takenOver.WithLabelValues(account.name).Inc()
+		w.takeovers.Add(1)
 	}
 	w.follower.add(job, account, record, at)
 	return errFollowing(w.opts.Lease)
@@ -150,7 +151,7 @@ func (w *Worker) logFinished(job tasks.Followed, r outcome.Record) {
 	w.log.Info("session finished", "session", job.ID(), "account", job.Account,
 		"outcome", r.Type, "reason", r.Reason, "delivery", string(r.State), "removal", string(r.Removal),
 		"polls", r.Polls, "attempts", r.Attempts, "removals", r.Removals, "final_after", between(r.Started, r.Final),
-		"ended_after", between(r.Final, r.Ended), "removed_after", between(r.Ended, r.RemovedAt), "last_error", r.LastError)
+		"ended_after", between(r.Final, r.Ended), "removed_after", between(r.Ended, r.RemovedAt), "last_error", r.LastError, "last_trouble", r.Trouble)
 }
 
 func between(from, to time.Time) float64 {

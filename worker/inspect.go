@@ -64,11 +64,13 @@ type SessionStatus struct {
 	Attempts int `json:"attempts"` // posts begun
 	Removals int `json:"removals"` // DELETEs that were answered, or failed
 	// LastError is of the last post or DELETE that failed.
-	LastError string    `json:"last_error,omitempty"`
-	StartedAt time.Time `json:"started_at,omitzero"` // a worker took it
-	FinalAt   time.Time `json:"final_at,omitzero"`   // its outcome was known
-	EndedAt   time.Time `json:"ended_at,omitzero"`   // delivered, given up or cancelled
-	RemovedAt time.Time `json:"removed_at,omitzero"` // the removal ended
+	LastError string `json:"last_error,omitempty"`
+	// LastTrouble is of the last poll that MarkSign gave no usable answer to.
+	LastTrouble string    `json:"last_trouble,omitempty"`
+	StartedAt   time.Time `json:"started_at,omitzero"` // a worker took it
+	FinalAt     time.Time `json:"final_at,omitzero"`   // its outcome was known
+	EndedAt     time.Time `json:"ended_at,omitzero"`   // delivered, given up or cancelled
+	RemovedAt   time.Time `json:"removed_at,omitzero"` // the removal ended
 	// KeptUntil is until when the session is kept at MarkSign, and MarkSign's answer
 	// sealed, because the answer could not be used; zero if it is not kept.
 	KeptUntil time.Time `json:"kept_until,omitzero"`
@@ -157,7 +159,7 @@ func (i *Inspector) status(id string, r outcome.Record) (SessionStatus, error) {
 	}
 	status := SessionStatus{
 		Account: account, Token: token, State: state, Outcome: r.Type, Reason: r.Reason, Removal: removalOf(r.Removal),
-		Polls: r.Polls, Attempts: r.Attempts, Removals: r.Removals, LastError: r.LastError,
+		Polls: r.Polls, Attempts: r.Attempts, Removals: r.Removals, LastError: r.LastError, LastTrouble: r.Trouble,
 		StartedAt: r.Started, FinalAt: r.Final, EndedAt: r.Ended, RemovedAt: r.RemovedAt, KeptUntil: r.Kept,
 	}
 	if r.State == outcome.Handed || r.State == outcome.Redelivering {

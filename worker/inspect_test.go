@@ -215,10 +215,10 @@ func TestSessionStatus_AsJSON(t *testing.T) {
 	for want, status := range map[string]SessionStatus{
 		`{"account":"shop","token":"a","state":"waiting","attempts":0,"removals":0}`: {Account: "shop", Token: "a", State: Waiting},
 		`{"account":"shop","token":"a","state":"delivering","outcome":"identification.failed","reason":"not_found","removal":"pending",` +
-			`"polls":7,"attempts":2,"removals":1,"last_error":"HTTP 503","started_at":"2026-11-22T05:00:00.123Z",` +
+			`"polls":7,"attempts":2,"removals":1,"last_error":"HTTP 503","last_trouble":"timed out","started_at":"2026-11-22T05:00:00.123Z",` +
 			`"final_at":"2026-11-22T05:00:00.123Z","ended_at":"2026-11-22T05:00:00.123Z","removed_at":"2026-11-22T05:00:00.123Z",` +
 			`"kept_until":"2026-11-22T05:00:00.123Z","next_attempt_at":"2026-11-22T05:00:00.123Z"}`: {
-			"shop", "a", Delivering, "identification.failed", "not_found", "pending", 7, 2, 1, "HTTP 503", at, at, at, at, at, at,
+			"shop", "a", Delivering, "identification.failed", "not_found", "pending", 7, 2, 1, "HTTP 503", "timed out", at, at, at, at, at, at,
 		},
 	} {
 		if got, err := json.Marshal(status); err != nil || string(got) != want {

@@ -40,6 +40,8 @@ func (f *follower) poll(ctx context.Context, s *session) next {
 	if ctx.Err() != nil && answer.Verdict == marksign.Temporary {
 		return now(stepPoll) // cut off by our own stop
 	}
+	s.account.trouble.saw(answer, s.account.log)
+	f.noteTrouble(ctx, s, answer)
 	if !f.noteUnusable(ctx, s, answer) {
 		return in(redisPause, stepPoll)
 	}

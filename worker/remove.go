@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/webhook"
 )
 
 const (
@@ -206,7 +208,11 @@ func (w *Worker) noteRemoval(ctx context.Context, t *asynq.Task, job tasks.Follo
 	}
 	left := removeWindow - record.Now.Sub(record.RemoveBegun)
 	if record.Refusals >= removeRefusals || left < time.Second {
-		w.log.Error("the session could not be removed at MarkSign; it is tried no more", "session", job.ID(), "detail", try.answer.Detail)
+		level := slog.LevelError
+		if record.Reason == webhook.ReasonNotFound {
+			level = slog.LevelInfo // MarkSign knew no such session
+		}
+		w.log.Log(ctx, level, "the session could not be removed at MarkSign; it is tried no more", "session", job.ID(), "detail", try.answer.Detail)
 		return w.endRemoval(ctx, t, job, outcome.RemovedUnknown)
 	}
 	after := min(retryPause(record.Removals, try.answer.RetryAfter), left+time.Second)

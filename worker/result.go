@@ -11,19 +11,21 @@ import (
 
 // taskResult is what asynqmon shows of a finished task. Nothing in it is personal.
 type taskResult struct {
-	Outcome    string          `json:"outcome"`
-	Reason     string          `json:"reason,omitempty"`
-	Delivery   outcome.State   `json:"delivery"`
-	Removal    outcome.Removal `json:"removal,omitempty"`
-	Polls      int             `json:"polls"`
-	Attempts   int             `json:"attempts"`
-	Removals   int             `json:"removals"`
-	LastError  string          `json:"last_error,omitempty"`
-	StartedAt  time.Time       `json:"started_at,omitzero"`
-	FinalAt    time.Time       `json:"final_at,omitzero"`
-	EndedAt    time.Time       `json:"ended_at,omitzero"`
-	RemovedAt  time.Time       `json:"removed_at,omitzero"`
-	RecordLost bool            `json:"record_lost,omitempty"`
+	Outcome   string          `json:"outcome"`
+	Reason    string          `json:"reason,omitempty"`
+	Delivery  outcome.State   `json:"delivery"`
+	Removal   outcome.Removal `json:"removal,omitempty"`
+	Polls     int             `json:"polls"`
+	Attempts  int             `json:"attempts"`
+	Removals  int             `json:"removals"`
+	LastError string          `json:"last_error,omitempty"`
+	// LastTrouble is of the last poll that MarkSign gave no usable answer to.
+	LastTrouble string    `json:"last_trouble,omitempty"`
+	StartedAt   time.Time `json:"started_at,omitzero"`
+	FinalAt     time.Time `json:"final_at,omitzero"`
+	EndedAt     time.Time `json:"ended_at,omitzero"`
+	RemovedAt   time.Time `json:"removed_at,omitzero"`
+	RecordLost  bool      `json:"record_lost,omitempty"`
 }
 
 // writeResult is called by the run that ends the task, and by no other: a
@@ -31,7 +33,7 @@ type taskResult struct {
 func writeResult(t *asynq.Task, r outcome.Record) error {
 	data, err := json.Marshal(taskResult{
 		Outcome: r.Type, Reason: r.Reason, Delivery: r.State, Removal: r.Removal,
-		Polls: r.Polls, Attempts: r.Attempts, Removals: r.Removals, LastError: r.LastError,
+		Polls: r.Polls, Attempts: r.Attempts, Removals: r.Removals, LastError: r.LastError, LastTrouble: r.Trouble,
 		StartedAt: r.Started, FinalAt: r.Final, EndedAt: r.Ended, RemovedAt: r.RemovedAt,
 		RecordLost: r.State == outcome.None,
 	})

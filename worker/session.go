@@ -56,6 +56,7 @@ type session struct {
 	unusable     string                      // what was wrong with the last of them
 	trouble      *backoff.ExponentialBackOff // nil while all is well
 	troubled     marksign.Verdict            // the last answer, where it was no good one
+	cause        string                      // of the last trouble that is in the record
 	warned       bool                        // of a status that is not known
 	held         bool                        // its last poll was not made, for the account is rejected
 

@@ -35,6 +35,7 @@ func (w *Worker) startSweeping(ctx context.Context) <-chan struct{} {
 				return
 			case <-tick.C:
 				w.sweep(ctx)
+				w.logTakeovers()
 				w.measure(ctx, &mended)
 			}
 		}

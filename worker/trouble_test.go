@@ -1,90 +1,91 @@
 package worker
 
 import (
-	"fmt"
-	"net"
-	"os"
 	"strings"
-	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
-
-	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/webhook"
+	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/tasks"
 )
 
-func TestHosts_ChargeNoHostForAFailureThatIsOurs(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h := testHosts(4)
-		for _, cause := range []webhook.Cause{webhook.CauseHere, webhook.CauseRules} {
-			for range 3 * circuitFailures {
-				if refused := h.try("a", webhook.Result{Cause: cause, Detail: "ours"}); refused != granted {
-					t.Fatalf("cause %d opened the circuit: %v", cause, refused)
-				}
+// An operator who logs at info sees when MarkSign's trouble begins and why, that it lasts, and when it is over.
+func TestTrouble_OfMarkSignIsLoggedAtABoundedRate(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		w.sim.SetFaults(marksim.Faults{Calls: marksim.StatusCalls, BadGateway: 1})
+		for _, token := range []string{"a", "b", "c", "d"} {
+			w.session(token, confirming(0))
+		}
+		time.Sleep(2*time.Minute + 30*time.Second)
+		w.sim.SetFaults()
+		for _, token := range []string{"a", "b", "c", "d"} {
+			w.awaitEnd(token, 2*time.Minute)
+		}
+		const warning, over = "MarkSign gives no usable answer", "MarkSign answers again"
+		var lines []string
+		for line := range strings.Lines(w.logs.String()) {
+			if strings.Contains(line, warning) || strings.Contains(line, over) {
+				lines = append(lines, line)
 			}
 		}
-		for i := range circuitFailures { // ours in between do not make a failing host look well
-			h.try("a", down)
-			if i < circuitFailures-1 {
-				h.try("a", webhook.Result{Cause: webhook.CauseHere, Detail: "ours"})
-			}
+		if len(lines) < 3 || len(lines) > 4 || strings.Count(w.logs.String(), over) != 1 || !strings.Contains(lines[len(lines)-1], over) {
+			t.Fatalf("got %q", lines)
 		}
-		if refused := h.try("a", accepted); refused != circuitOpen {
-			t.Errorf("after %d failures of the host, and others between: %v", circuitFailures, refused)
+		if first := lines[0]; !strings.Contains(first, `"level":"WARN"`) || !strings.Contains(first, `"detail":"HTTP 502 without a JSON answer"`) || !strings.Contains(first, `"account":"default"`) {
+			t.Errorf("the warning: %s", first)
 		}
-		time.Sleep(circuitPause + time.Millisecond)
-		if refused := h.try("a", webhook.Result{Cause: webhook.CauseHere, Detail: "ours"}); refused != granted {
-			t.Fatalf("no post may try whether the host is back: %v", refused)
-		}
-		if state := h.byName["a"].circuit.State(); state != gobreaker.StateHalfOpen {
-			t.Errorf("a probe that failed here left the circuit %v, want half-open", state)
+		if last := lines[len(lines)-1]; !strings.Contains(last, `"level":"INFO"`) || !strings.Contains(last, `"after":15`) {
+			t.Errorf("its end: %s", last)
 		}
 	})
 }
 
-func TestScheduled_OurOwnFailuresUseUpNoneOfTheSchedule(t *testing.T) {
-	t.Parallel()
-	for attempt := 1; attempt < 20; attempt++ {
-		if got := retryPause(scheduled(attempt, webhook.CauseHere), 0); got > 7*time.Second {
-			t.Errorf("attempt %d that failed here: a pause of %v", attempt, got)
+// What was wrong last is in the record, in the task's result and on the finished line.
+func TestTrouble_LastCauseIsTold(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start(func(o *Options) { o.SessionTimeout = 20 * time.Second })
+		w.sim.SetFaults(marksim.Faults{Calls: marksim.StatusCalls, HTML: 1})
+		w.session("a", confirming(0))
+		result := w.awaitEnd("a", time.Minute)
+		const cause = "HTTP 200 without a JSON answer"
+		status, err := NewInspector(w.rdb).Session(w.ctx, "", "a")
+		if err != nil || status.LastTrouble != cause || result.LastTrouble != cause {
+			t.Errorf("%+v, %+v, error %v", status, result, err)
 		}
-		if got := retryPause(scheduled(attempt, webhook.CauseRules), 0); got > 2*time.Minute+14*time.Second {
-			t.Errorf("attempt %d that our rules refuse: a pause of %v", attempt, got)
+		if !strings.Contains(w.logs.String(), `"last_trouble":"`+cause+`"`) {
+			t.Errorf("the log: %s", w.logs)
 		}
-		if got := scheduled(attempt, webhook.CauseReceiver); got != attempt {
-			t.Errorf("attempt %d that the receiver failed is taken for attempt %d", attempt, got)
-		}
-	}
+	})
 }
 
-// The process has no descriptor left for a minute. The receiver is well, and has each event seconds after.
-func TestDeliver_GoesOnAtOnceWhenDescriptorsAreFreeAgain(t *testing.T) {
+func TestTrouble_TakeoversAreLogged(t *testing.T) {
 	inWorld(t, func(w *world) {
-		ends := time.Now().Add(time.Minute)
-		w.receiver.trouble = func(int64) error {
-			if time.Now().After(ends) {
-				return nil
-			}
-			return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+		p := w.start()
+		for _, token := range []string{"a", "b", "c"} {
+			w.session(token, confirming(time.Minute))
 		}
+		time.Sleep(3 * time.Second)
+		p.cut()
 		w.start()
-		const sessions = 2 * circuitFailures
-		for i := range sessions {
-			w.session(fmt.Sprint("tok", i), confirming(0))
+		for _, token := range []string{"a", "b", "c"} {
+			w.awaitEnd(token, 2*time.Minute)
 		}
-		for i := range sessions {
-			token := fmt.Sprint("tok", i)
-			w.await("the delivery of "+token, 2*time.Minute, func() bool { return w.record(token).State == outcome.Delivered })
-			if late := w.receiver.of(token)[0].begun.Sub(ends); late > 10*time.Second {
-				t.Errorf("%s: posted %v after the descriptors were free", token, late)
-			}
+		logs := w.logs.String()
+		if n := strings.Count(logs, "took sessions over"); n == 0 || n > 3 || !strings.Contains(logs, `"sessions":`) {
+			t.Errorf("logged %d times: %s", n, logs)
 		}
-		if logs := w.logs.String(); strings.Contains(logs, "keeps failing") || !strings.Contains(logs, "raise its limit") {
-			t.Errorf("the log blames the host, or does not say what to do:\n%.2000s", logs)
+	})
+}
+
+// MarkSign has nothing to remove of a token that it never knew: nobody need look.
+func TestTrouble_ATokenThatMarkSignNeverKnewIsNoError(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		w.enqueue("never-started")
+		w.awaitTask(tasks.QueueRemove, "never-started", 10*time.Minute)
+		if logs := w.logs.String(); strings.Contains(logs, `"level":"ERROR"`) || strings.Contains(logs, `"level":"WARN"`) {
+			t.Errorf("the log: %s", logs)
 		}
 	})
 }

@@ -35,6 +35,7 @@ type Worker struct {
 	running   atomic.Bool
 	handlers  sync.WaitGroup // runs of tasks, also those that asynq waits for no more
 	orphans   atomic.Bool    // tasks may be in no list
+	takeovers atomic.Int64   // not logged yet
 	// unknownAccounts bounds the log of tasks that wait for an account.
 	unknownAccounts rate.Sometimes
 	// notes ends with the worker: a fact that a receiver or MarkSign told is

@@ -35,7 +35,7 @@ The states are:
 ` + explainStates() + `
 With --json it writes one object: account, token, state, outcome (the event's
 type), reason, removal (pending, removed or unknown), polls, attempts (posts),
-removals (DELETEs), last_error, started_at, final_at, ended_at, removed_at,
+removals (DELETEs), last_error, last_trouble (of polls), started_at, final_at, ended_at, removed_at,
 kept_until (a session whose answer could not be used stays at MarkSign until then)
 and next_attempt_at. Times are after RFC 3339, in UTC; what there is not is left out.
 
@@ -128,6 +128,7 @@ func writeStatus(out io.Writer, s worker.SessionStatus, now time.Time) error {
 	at("next attempt", s.NextAttempt)
 	line("removals", counted(s.Removals))
 	line("last error", s.LastError)
+	line("last trouble", s.LastTrouble)
 	return table.Flush()
 }
 

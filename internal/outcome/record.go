@@ -87,6 +87,8 @@ type Record struct {
 	Removals       int // DELETEs that were answered, or failed
 	Refusals       int // DELETEs that MarkSign answered with an error body
 
+	// Trouble is why MarkSign gave no usable answer to the last poll that it was so.
+	Trouble string
 	// Unusables counts the ok answers of MarkSign that could not be used, and
 	// Unusable says what was wrong with the last of them.
 	Unusables int
@@ -185,6 +187,7 @@ func (r *Record) fill(fields map[string]string) error {
 	r.RemoveBegun = millis(fields["remove_begun"])
 	r.RemovedAt = millis(fields["removed"])
 	r.Kept = millis(fields["kept"])
+	r.Trouble = fields["trouble"]
 	r.Unusables = count(fields["unusables"])
 	r.Unusable = fields["unusable"]
 	r.Polls = count(fields["polls"])

@@ -30,6 +30,12 @@ func (s *Store) NoteUnusable(ctx context.Context, session Session, holder, why s
 	return s.run(ctx, s.cfg.Redis, unusableScript, session, holder, why, sealed, keep.Milliseconds())
 }
 
+// NoteTrouble notes, for the holder, why MarkSign gave no usable answer to a poll.
+func (s *Store) NoteTrouble(ctx context.Context, session Session, holder, why string) error {
+	_, _, err := s.run(ctx, s.cfg.Redis, troubleScript, session, holder, why)
+	return err
+}
+
 // Salvaged returns the answer that NoteUnusable sealed, or an ErrSeal error. It is
 // personal data, and may be somebody else's than the session's.
 func (s *Store) Salvaged(ctx context.Context, session Session) ([]byte, error) {
@@ -39,6 +45,12 @@ func (s *Store) Salvaged(ctx context.Context, session Session) ([]byte, error) {
 	}
 	return s.cfg.Keyring.open(session.salvageKey(), sealed)
 }
+
+// ARGV: holder, what was wrong
+var troubleScript = script(`
+if state ~= 'following' or get('holder') ~= ARGV[1] then return answer(0) end
+set('trouble', ARGV[2])
+return answer(1)`)
 
 // ARGV: holder, what was wrong, the sealed answer or ”, ms to keep it
 var unusableScript = script(`

@@ -1,0 +1,65 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/identwatch/identwatch/internal/marksign"
+)
+
+// trouble is what an account's polls say about MarkSign and the way to it. The zero
+// value is none. It is safe for concurrent use.
+type trouble struct {
+	mu     sync.Mutex
+	since  time.Time // zero: there is none
+	warned time.Time // when it, or an earlier one, was last logged
+	told   bool      // this one was logged
+	polls  int       // that failed since it began
+}
+
+// saw logs that trouble begins, again each alertPause while it lasts, and that it
+// is over. A rejected access token is reported by the account's circuit.
+func (t *trouble) saw(a marksign.Answer, log *slog.Logger) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case a.Verdict == marksign.Rejected:
+		return
+	case a.Verdict != marksign.Temporary:
+		if t.told {
+			log.Info("MarkSign answers again", "after", time.Since(t.since).Seconds(), "failed_polls", t.polls)
+		}
+		t.since, t.told, t.polls = time.Time{}, false, 0
+		return
+	case t.since.IsZero():
+		t.since = time.Now()
+	}
+	t.polls++
+	if t.warned.IsZero() || time.Since(t.warned) >= alertPause {
+		t.warned, t.told = time.Now(), true
+		log.Warn("MarkSign gives no usable answer; polls are repeated", "code", a.Code, "detail", a.Detail,
+			"for", time.Since(t.since).Seconds(), "failed_polls", t.polls)
+	}
+}
+
+// noteTrouble writes the cause into the session's record if it is another than
+// before. It is for people to see, so that it is not insisted on.
+func (f *follower) noteTrouble(ctx context.Context, s *session, a marksign.Answer) {
+	if a.Verdict != marksign.Temporary && a.Verdict != marksign.Rejected || a.Detail == s.cause {
+		return
+	}
+	if err := f.records.NoteTrouble(ctx, s.record(), f.holder, a.Detail); err != nil {
+		f.log.Debug("noting MarkSign's trouble failed", "session", s.id, "error", err)
+		return
+	}
+	s.cause = a.Detail
+}
+
+// logTakeovers says how many sessions were taken over since the last call.
+func (w *Worker) logTakeovers() {
+	if n := w.takeovers.Swap(0); n > 0 {
+		w.log.Info("took sessions over that another worker, or this one before, had followed", "sessions", n)
+	}
+}
