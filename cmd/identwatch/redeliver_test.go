@@ -31,7 +31,7 @@ func givenUp(t *testing.T, server *redistest.Server, account, callbackURL string
 			t.Fatal(err)
 		}
 		session := outcome.Session{ID: job.ID(), Retention: time.Hour}
-		_, _, err = store.Seal(t.Context(), session, outcome.Result{Type: "identification.completed", Time: time.Now(), Body: []byte("PERSONAL")}, "a", time.Second)
+		_, _, err = store.Seal(t.Context(), session, outcome.Result{Type: "identification.completed", Time: time.Now(), Body: []byte("PERSONAL"), Instructions: new(outcome.Instructions)}, "a", time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}

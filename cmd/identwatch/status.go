@@ -35,9 +35,10 @@ The states are:
 ` + explainStates() + `
 With --json it writes one object: account, token, state, outcome (the event's
 type), reason, removal (pending, removed or unknown), polls, attempts (posts),
-removals (DELETEs), last_error, last_trouble (of polls), started_at, final_at, ended_at, removed_at,
-kept_until (a session whose answer could not be used stays at MarkSign until then)
-and next_attempt_at. Times are after RFC 3339, in UTC; what there is not is left out.
+removals (DELETEs), last_error, last_trouble (of polls), started_at, final_at,
+ended_at, removed_at, kept_until (until then a session whose answer could not be
+used stays at MarkSign) and next_attempt_at. Times are after RFC 3339, in UTC; what
+there is not is left out.
 
 Exit codes: 0 it is shown, 1 there is no such session or Redis failed, 2 wrong
 usage or configuration.`,
