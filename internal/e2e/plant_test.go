@@ -30,7 +30,7 @@ var defects = []plant{
 	{"worker", "follow", `plantedPanic("panicfollow", string($1.Payload()), $r.opts.Accounts[0].MarkSign.AccessToken)`},
 	{"cmd/identwatch", "probes", `$1 = plantedProbe($1)`},
 
-	{"worker", "send", `plantedLeak($0, $r.log, $r.opts.Redis, $2, $4, $r.opts.Accounts[0].MarkSign.AccessToken)`},
+	{"worker", "send", `plantedLeak($0, $r.log, $r.opts.Redis, $2, $4.Body, $r.opts.Accounts[0].MarkSign.AccessToken)`},
 	{"worker", "deliver", `if err := plantedError($1.Payload()); err != nil { return err }`},
 	{"worker", "writeResult", `$1.LastError += plantedResult($0.Payload())`},
 }
