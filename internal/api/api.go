@@ -44,6 +44,9 @@ type Options struct {
 	// DeliveryTimeout is the total time of one post, as the accounts' senders and
 	// the workers have it. Zero: 15 s.
 	DeliveryTimeout time.Duration
+	// Rate is how many requests a second an account may make of this process; a
+	// batch counts each of its sessions. Zero: no bound.
+	Rate float64
 	// Log receives what went wrong on our side, and that wrong keys came, without
 	// them. Nil: nobody does.
 	Log *slog.Logger
@@ -89,7 +92,7 @@ func New(opts Options) (*API, error) {
 	if opts.Redis == nil {
 		return nil, errors.New("api: no Redis")
 	}
-	keys, err := newKeyring(opts.Accounts, opts.Redis)
+	keys, err := newKeyring(opts.Accounts, opts.Redis, opts.Rate)
 	if err != nil {
 		return nil, err
 	}

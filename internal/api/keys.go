@@ -39,6 +39,7 @@ type account struct {
 	sender      *webhook.Sender
 	client      *tasks.Client
 	hosts       hostlist.List
+	allowed     allowance
 	tests       chan struct{} // one for each test event that may be under way
 }
 
@@ -52,7 +53,7 @@ type holder struct {
 	slots   *slots
 }
 
-func newKeyring(accounts []Account, rdb redis.UniversalClient) (keyring, error) {
+func newKeyring(accounts []Account, rdb redis.UniversalClient, perSecond float64) (keyring, error) {
 	var keys keyring
 	named := map[string]bool{}
 	owner := map[[32]byte]string{}
@@ -74,7 +75,7 @@ func newKeyring(accounts []Account, rdb redis.UniversalClient) (keyring, error) 
 		if err != nil {
 			return nil, fmt.Errorf("api: the callback hosts of account %s: %w", a.Name, err)
 		}
-		held := &account{a.Name, a.CallbackURL, a.Sender, client, hosts, make(chan struct{}, maxTestEvents)}
+		held := &account{a.Name, a.CallbackURL, a.Sender, client, hosts, newAllowance(perSecond), make(chan struct{}, maxTestEvents)}
 		for _, hash := range a.Keys {
 			if other, taken := owner[hash]; taken && other != a.Name {
 				return nil, fmt.Errorf("api: the accounts %s and %s have the same API key: a key belongs to one", other, a.Name)

@@ -118,6 +118,10 @@ func (a *API) admit(op operation, w http.ResponseWriter, r *http.Request) (c cal
 	if !acceptsJSON(r.Header.Values("Accept")) {
 		return call{}, errNotAcceptable
 	}
+	problem = held.account.allowed.charge(1)
+	if held.account.allowed.tell(w); problem != nil {
+		return call{}, problem
+	}
 	c = call{account: held.account, token: r.PathValue("token"), release: held.slots.take(bodySize(op, r))}
 	if c.release == nil {
 		return call{}, errNoSlot

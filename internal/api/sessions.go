@@ -133,6 +133,9 @@ func (a *API) createMany(ctx context.Context, c call) (answer, error) {
 	if found.any() {
 		return answer{}, invalid(found)
 	}
+	if problem := c.account.allowed.charge(len(bodies) - 1); problem != nil { // one was charged for the request
+		return answer{}, problem
+	}
 	batch, err := c.account.judge(ctx, bodies)
 	if err != nil {
 		return answer{}, err

@@ -78,6 +78,10 @@ type Serve struct {
 	// given up.
 	RedeliveryWindow time.Duration
 
+	// APIRate is the most requests per second of an account to the HTTP API of the
+	// process, up to 100,000; 0 is no bound.
+	APIRate float64
+
 	// LogLevel is debug, info, warn or error.
 	LogLevel slog.Level
 	// LogFormat is "json" or "text".
@@ -160,6 +164,7 @@ func LoadServe(checks Checks) (Serve, error) {
 		DeliveryTimeout:       ranged(in, "DELIVERY_TIMEOUT", parseDuration),
 		DeliveryConcurrency:   ranged(in, "DELIVERY_CONCURRENCY", parseCount),
 		RedeliveryWindow:      ranged(in, "REDELIVERY_WINDOW", parseDuration),
+		APIRate:               ranged(in, "API_RATE", parseRate),
 		LogLevel:              in.logLevel("LOG_LEVEL"),
 		LogFormat:             in.choice("LOG_FORMAT"),
 		ShutdownTimeout:       ranged(in, "SHUTDOWN_TIMEOUT", parseDuration),

@@ -144,6 +144,13 @@ var badValues = map[string][]struct{ value, want string }{
 		{"1s,soon:2s", "the elapsed time is not a duration"},
 		{"1s,30s:2s:3s", "the pause is not a duration"},
 	},
+	"API_RATE": {
+		{"fast", "not a rate"},
+		{"-1", "not a rate"},
+		{"NaN", "not a rate"},
+		{"Inf", "out of range: write 0 to 100000"},
+		{"100000.1", "out of range"},
+	},
 	"POLL_RATE": {
 		{"fast", "not a rate"},
 		{"-1", "not a rate"},

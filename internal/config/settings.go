@@ -52,6 +52,7 @@ type environment struct {
 	DeliveryConcurrency string `envconfig:"DELIVERY_CONCURRENCY" default:"64" range:"1 to 1000" desc:"most posts in flight in one process"`
 	RedeliveryWindow    string `envconfig:"REDELIVERY_WINDOW" default:"168h" range:"0 to 90d" desc:"how long a result is kept, sealed, after its delivery was given up"`
 
+	APIRate         string `envconfig:"API_RATE" default:"500" range:"0 to 100000" desc:"most requests per second that an account may make of the HTTP API of one process, where a batch counts each of its sessions; 1000 may come at once; 0 is no bound"`
 	LogLevel        string `envconfig:"LOG_LEVEL" default:"info" choices:"debug info warn error" desc:"least level that is logged"`
 	LogFormat       string `envconfig:"LOG_FORMAT" default:"json" choices:"json text" desc:"form of a log line"`
 	ShutdownTimeout string `envconfig:"SHUTDOWN_TIMEOUT" default:"30s" range:"3s to 10m" desc:"most time that a stop takes, at least 'DELIVERY_TIMEOUT' and 2s"`
