@@ -102,7 +102,8 @@ func TestBatch_RepeatedAfterRedisFailedInBetween(t *testing.T) {
 	}
 	var got BatchAnswer
 	d.as("shop").do(http.MethodPost, "/v1/sessions:batch", map[string]any{"sessions": sessions}).into(http.StatusOK, &got)
-	if got.Duplicates != in || got.Enqueued != len(sessions)-in {
+	// A script that was under way when the batch gave up may have run after the look.
+	if got.Duplicates < in || got.Enqueued+got.Duplicates != len(sessions) {
 		t.Errorf("%+v, %d were in", got, in)
 	}
 }
