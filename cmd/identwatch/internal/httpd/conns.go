@@ -59,7 +59,7 @@ func (c *conns) count() int {
 }
 
 // changed is the server's ConnState. A connection waits while it is new or idle,
-// also if a part of a request's header came.
+// also if a part of a request's header came, and once its request was handled.
 func (c *conns) changed(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,15 +117,25 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// working marks the connection of each request, so that it keeps its place until
-// the answer is written.
+// working marks the connection of each request, so that it keeps its place while
+// the request is handled. Then it waits: before net/http ends an answer it reads
+// the rest of the body, which a client can make last as long as it likes.
 func (c *conns) working(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if conn, known := r.Context().Value(connKey{}).(net.Conn); known {
 			c.work(conn)
+			defer c.handled(conn)
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+func (c *conns) handled(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, open := c.open[conn]; open {
+		c.wait(conn)
+	}
 }
 
 func (c *conns) work(conn net.Conn) {

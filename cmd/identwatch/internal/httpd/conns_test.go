@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -97,6 +98,39 @@ func TestConns_WhenAllWorkANewOneIsClosed(t *testing.T) {
 		t.Error("a third is open")
 	}
 	close(release)
+}
+
+func TestConns_AnAnsweredRequestWhoseBodyNeverEndsKeepsNoPlace(t *testing.T) {
+	t.Parallel()
+	handled := make(chan struct{}, 3)
+	s, err := Start(t.Context(), Options{Addr: "127.0.0.1:0", maxConns: 2, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized) // before a byte of the body is read
+		handled <- struct{}{}
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Stop(t.Context(), time.Second) })
+	for range 2 {
+		fmt.Fprint(dial(t, s), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx")
+		<-handled
+	}
+	for s.conns.places() < 2 {
+		if s.conns.count() < 2 {
+			t.Fatal("they kept their places until their time was over")
+		}
+		runtime.Gosched()
+	}
+	if got := ask(t, dial(t, s), "/"); got != http.StatusUnauthorized {
+		t.Errorf("a third gets %d", got)
+	}
+}
+
+// places is how many connections a new one can take the place of.
+func (c *conns) places() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting.Len()
 }
 
 func TestMaxConns_IsAShareOfTheFiles(t *testing.T) {
