@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -40,8 +39,9 @@ type Limiter struct {
 
 	mu            sync.Mutex
 	lately, older map[netip.Prefix]*client
-	warned        rate.Sometimes
+	warned        bool // within warnPause
 	unreported    int
+	last          netip.Prefix // where the last of them came from
 }
 
 // client is how often one may still be wrong.
@@ -53,7 +53,7 @@ type client struct {
 // New makes a Limiter.
 func New(opts Options) *Limiter {
 	l := &Limiter{
-		door: opts.Door, log: opts.Log, lately: make(map[netip.Prefix]*client), warned: rate.Sometimes{Interval: warnPause},
+		door: opts.Door, log: opts.Log, lately: make(map[netip.Prefix]*client),
 		wrong: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "identwatch_wrong_credentials_total", Help: "Requests with a wrong password or API key.",
 			ConstLabels: prometheus.Labels{"door": opts.Door},
@@ -91,15 +91,31 @@ func (l *Limiter) Right(r *http.Request) {
 }
 
 // Wrong counts a try that was wrong, or that was not looked at because the client
-// has none left.
+// has none left. The first is reported at once, and those that follow together, a
+// pause later.
 func (l *Limiter) Wrong(r *http.Request) {
 	l.wrong.Inc()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unreported++
-	l.warned.Do(func() {
-		l.log.Warn("wrong passwords or keys are sent", "door", l.door, "tries", l.unreported, "last_from", addressOf(r).String())
-		l.unreported = 0
+	l.unreported, l.last = l.unreported+1, addressOf(r)
+	if !l.warned {
+		l.report()
+	}
+}
+
+// report warns of the tries that nobody was warned of, and looks again after a
+// pause; the lock is held.
+func (l *Limiter) report() {
+	l.warned = l.unreported > 0
+	if !l.warned {
+		return
+	}
+	l.log.Warn("wrong passwords or keys are sent", "door", l.door, "tries", l.unreported, "last_from", l.last.String())
+	l.unreported = 0
+	time.AfterFunc(warnPause, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.report()
 	})
 }
 

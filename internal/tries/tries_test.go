@@ -85,15 +85,25 @@ func TestLimiter_WarnsOnceAMinuteAndCounts(t *testing.T) {
 		var said bytes.Buffer
 		metrics := prometheus.NewRegistry()
 		l := New(Options{Door: "monitor", Log: slog.New(slog.NewTextHandler(&said, nil)), Metrics: metrics})
-		for range 61 {
+		for range 59 {
 			wrong(l, from("192.0.2.1:1000"), 100)
 			time.Sleep(time.Second)
 		}
-		if n := strings.Count(said.String(), "\n"); n != 2 || !strings.Contains(said.String(), "tries=6000") {
+		synctest.Wait()
+		if n := strings.Count(said.String(), "\n"); n != 1 || !strings.Contains(said.String(), "tries=1 ") {
+			t.Errorf("%d lines: %s", n, said.String())
+		}
+		time.Sleep(time.Hour) // nobody comes again, and all are reported
+		synctest.Wait()
+		if n := strings.Count(said.String(), "\n"); n != 2 || !strings.Contains(said.String(), "tries=5899 ") {
+			t.Errorf("%d lines: %s", n, said.String())
+		}
+		wrong(l, from("192.0.2.1:1000"), 100)
+		if n := strings.Count(said.String(), "\n"); n != 3 {
 			t.Errorf("%d lines: %s", n, said.String())
 		}
 		got, err := metrics.Gather()
-		if err != nil || len(got) != 1 || got[0].GetMetric()[0].GetCounter().GetValue() != 6100 {
+		if err != nil || len(got) != 1 || got[0].GetMetric()[0].GetCounter().GetValue() != 6000 {
 			t.Errorf("got %v, %v", got, err)
 		}
 	})
