@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,9 +81,27 @@ func TestLimiter_KeepsABoundedTable(t *testing.T) {
 	}
 }
 
+// safeBuffer is written by the limiter's timer too.
+type safeBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
 func TestLimiter_WarnsOnceAMinuteAndCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var said bytes.Buffer
+		var said safeBuffer
 		metrics := prometheus.NewRegistry()
 		l := New(Options{Door: "monitor", Log: slog.New(slog.NewTextHandler(&said, nil)), Metrics: metrics})
 		for range 59 {
