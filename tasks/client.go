@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -82,8 +83,8 @@ func (c *Client) Close() error {
 // to do. Then the session may or may not be in, and repeating the call is safe. It
 // returns when ctx ends, with an error that wraps ctx's.
 //
-// A follow task that somebody archived by hand is set to run again, which is no
-// duplicate.
+// A follow task that was archived is set to run again, which is no duplicate. If it
+// says something else than s, as when somebody changed it in Redis, s takes its place.
 func (c *Client) Enqueue(ctx context.Context, s Session) error {
 	s.Account = cmp.Or(s.Account, c.account)
 	task, err := NewSignedFollowTask(c.key, s, c.retention)
@@ -124,21 +125,40 @@ func (c *Client) enqueueKnown(ctx context.Context, task *asynq.Task, id string) 
 			return ErrDuplicate
 		}
 	case err == nil && info.State == asynq.TaskStateArchived:
-		err = c.runArchived(id)
+		err = c.runArchived(ctx, task, info)
 	case err == nil:
 		return ErrDuplicate
 	}
 	return err
 }
 
-// runArchived runs an archived task again. Where another caller was first, the
+// runArchived runs an archived task again. If another caller was first, the
 // session is in, and this call is the duplicate.
-func (c *Client) runArchived(id string) error {
-	err := c.inspector.RunTask(QueueFollow, id)
+func (c *Client) runArchived(ctx context.Context, task *asynq.Task, archived *asynq.TaskInfo) error {
+	if !bytes.Equal(archived.Payload, task.Payload()) {
+		return c.replace(ctx, task, archived.ID)
+	}
+	err := c.inspector.RunTask(QueueFollow, archived.ID)
 	if err == nil {
 		return nil
 	}
-	if info, lookErr := c.inspector.GetTaskInfo(QueueFollow, id); lookErr == nil && info.State != asynq.TaskStateArchived {
+	if info, lookErr := c.inspector.GetTaskInfo(QueueFollow, archived.ID); lookErr == nil && info.State != asynq.TaskStateArchived {
+		return ErrDuplicate
+	}
+	return err
+}
+
+// replace puts the task in the place of an archived one, because that says something
+// else: a worker may have refused it for that, and would do so again.
+func (c *Client) replace(ctx context.Context, task *asynq.Task, id string) error {
+	if err := c.inspector.DeleteTask(QueueFollow, id); err != nil && !errors.Is(err, asynq.ErrTaskNotFound) {
+		if info, lookErr := c.inspector.GetTaskInfo(QueueFollow, id); lookErr == nil && info.State != asynq.TaskStateArchived {
+			return ErrDuplicate // another caller was first, and its task runs
+		}
+		return err
+	}
+	_, err := c.asynq.EnqueueContext(ctx, task)
+	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		return ErrDuplicate
 	}
 	return err

@@ -386,3 +386,30 @@ func TestEnqueue_AnArchivedTaskAtOnceFromManyIsMendedByOne(t *testing.T) {
 		}
 	})
 }
+
+// A worker archives a task that somebody changed in Redis, and would archive it again.
+func TestEnqueue_TakesThePlaceOfAnArchivedTaskThatSaysSomethingElse(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		client, s, inspector := newClient(t, rdb), valid(), asynq.NewInspectorFromRedisClient(rdb)
+		changed := asynq.NewTask(TypeFollow, []byte(`{"v":1,"token":"other","method":"smart_id","account":"default","retention_s":3600}`),
+			asynq.Queue(QueueFollow), asynq.TaskID(s.ID()))
+		if _, err := asynq.NewClientFromRedisClient(rdb).Enqueue(changed); err != nil {
+			t.Fatal(err)
+		}
+		if err := inspector.ArchiveTask(QueueFollow, s.ID()); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Enqueue(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		info := state(t, rdb, s)
+		got, err := Decode(info.Payload)
+		if err != nil || !same(got, Followed{Session: s, Retention: DefaultRetention}) || info.State != asynq.TaskStatePending {
+			t.Errorf("got %+v, error %v, task %+v", got, err, info)
+		}
+		if err := client.Enqueue(t.Context(), s); !errors.Is(err, ErrDuplicate) {
+			t.Errorf("once it is in: %v", err)
+		}
+	})
+}
