@@ -181,6 +181,11 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(data)
 		f.Add(data[:len(data)/2])
+		signed, err := NewSignedFollowTask(NewPayloadKey(), s, DefaultRetention)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(signed.Payload())
 	}
 	for _, seed := range []string{
 		``, `null`, `{}`, `{"v":2}`, `{"v":1e3}`, `{"v":1,"token":"..","method":"smart_id"}`,

@@ -90,7 +90,7 @@ func (p *personalWorld) commands() {
 	service := p.processes[1]
 	environment := []string{
 		"REDIS_URL=" + p.redis.URL(), "LISTEN=" + service.awaitListening(), "WEBHOOK_SECRETS=" + p.secrets.webhook,
-		"MARKSIGN_ACCESS_TOKEN=" + p.secrets.accessToken,
+		"MARKSIGN_ACCESS_TOKEN=" + p.secrets.accessToken, "TASK_KEYS=" + p.secrets.task,
 	}
 	p.command(environment, "health", "--ready")
 	p.command(environment, "enqueue", "plain-00000", "not/a/token")

@@ -46,6 +46,7 @@ func (w *world) secretsSearch() *leakSearch {
 		"the name": markedName, "the surname": markedSurname, "the code": markedCode, "a record": markedRecord,
 		"a document number": markedDocument, "MarkSign's message": markedMessage, "the access token": w.secrets.accessToken,
 		"the webhook secret": w.secrets.webhook, "the signing key": w.secrets.signing, "the outcome key": w.secrets.outcome,
+		"the task key": w.secrets.task,
 	} {
 		search.add(name, text)
 	}
@@ -57,6 +58,7 @@ func (w *world) secretsSearch() *leakSearch {
 		// The second half of a signing key is the public key, which is no secret.
 		"the bytes of the signing key": strings.TrimPrefix(w.secrets.signing, "whsk_"),
 		"the bytes of the outcome key": w.secrets.outcome,
+		"the bytes of the task key":    strings.TrimPrefix(w.secrets.task, "task_"),
 	} {
 		raw, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {

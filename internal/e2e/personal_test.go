@@ -80,8 +80,9 @@ func newPersonalWorld(t *testing.T) *personalWorld {
 	}
 	p.settings = []string{
 		"MARKSIGN_URL=" + listen(t, p.markSign), "CALLBACK_URL=" + listen(t, p.receiver) + "/hook?key=" + markedKey,
-		"DELIVERY_TIMEOUT=2s", "DELIVERY_WINDOW=1m",
+		"DELIVERY_TIMEOUT=2s", "DELIVERY_WINDOW=1m", "TASK_KEYS=" + w.secrets.task,
 	}
+	w.enqueuing = []string{"TASK_KEYS=" + w.secrets.task}
 	return p
 }
 

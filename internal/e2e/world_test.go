@@ -25,7 +25,7 @@ import (
 
 // secrets are those of a world, as its processes are configured with them.
 type secrets struct {
-	accessToken, webhook, signing, outcome string
+	accessToken, webhook, signing, outcome, task string
 }
 
 // world is what a test's processes live in: a redis-server, the simulated
@@ -42,6 +42,7 @@ type world struct {
 	calls     *calls
 	receiver  *receiver
 	secrets   secrets
+	enqueuing []string // settings of `identwatch enqueue`, beside REDIS_URL
 	processes []*process
 }
 
@@ -61,6 +62,7 @@ func newWorldOn(t *testing.T, server *redistest.Server, rdb *redis.Client) *worl
 		secrets: secrets{
 			accessToken: "access-token-" + rand.Text(), webhook: secret.Encode(), signing: key.Encode(),
 			outcome: base64.StdEncoding.EncodeToString([]byte(rand.Text() + rand.Text())[:32]),
+			task:    tasks.NewPayloadKey().Encode(),
 		},
 	}
 	client, err := tasks.NewClient(tasks.ClientConfig{Redis: w.rdb})
@@ -130,7 +132,7 @@ func (w *world) tryEnqueue(tokens []string, flags ...string) (int, string) {
 	ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, append([]string{"enqueue", "-"}, flags...)...)
-	cmd.Env = []string{"REDIS_URL=" + w.redis.URL()}
+	cmd.Env = append([]string{"REDIS_URL=" + w.redis.URL()}, w.enqueuing...)
 	cmd.Stdin = strings.NewReader(strings.Join(tokens, "\n") + "\n")
 	var said bytes.Buffer
 	cmd.Stderr = &said
