@@ -10,7 +10,9 @@ package freeport
 import (
 	"math/rand/v2"
 	"net"
+	"os"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -42,12 +44,21 @@ func Port(tb testing.TB) string {
 	return port
 }
 
+// forkWithoutLock has package os do now what it does once in a process, without
+// ForkLock, and at any time: it forks to find out whether the kernel has pidfds.
+var forkWithoutLock = sync.OnceFunc(func() {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Release()
+	}
+})
+
 // claimed takes the UDP port with the same number, which says to the other callers
 // that the TCP port is taken and does not keep anybody from listening there.
 //
 // Nothing forks meanwhile: until it has become another program, the child would
 // have the listener too, and the port would stay in use for as long.
 func claimed(addr string) (net.PacketConn, bool) {
+	forkWithoutLock()
 	claim, err := net.ListenPacket("udp4", addr) //nolint:noctx // a test's own socket
 	if err != nil {
 		return nil, false
