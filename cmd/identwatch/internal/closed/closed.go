@@ -45,7 +45,7 @@ func (a *Addresses) Redis(rawURL string) {
 // URL to net/url.
 func redisHosts(rawURL string) []string {
 	scheme, rest, _ := strings.Cut(rawURL, "://")
-	port, ok := map[string]string{"redis": "6379", "rediss": "6379", "redis-sentinel": "26379"}[scheme]
+	port, ok := map[string]string{"redis": "6379", "rediss": "6379", "redis-sentinel": "26379", "rediss-sentinel": "26379"}[scheme]
 	if !ok {
 		return nil
 	}

@@ -74,6 +74,7 @@ func TestRedisHosts_OfEveryScheme(t *testing.T) {
 		"rediss://user:pa@ss@r.example":       {"r.example:6379"},
 		"redis-socket:///run/redis.sock?db=1": nil,
 		"redis-sentinel://:pw@a,b:1,[::1]:2/0?master=m&sentinel_password=x": {"a:26379", "b:1", "[::1]:2"},
+		"rediss-sentinel://a,b:1/0?master=m":                                {"a:26379", "b:1"},
 	} {
 		if got := redisHosts(rawURL); !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", rawURL, got, want)
