@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -47,6 +48,7 @@ type Client struct {
 	retention time.Duration
 	account   string
 	key       PayloadKey
+	dial      atomic.Pointer[dialError] // that failed last; nil after one that did not
 }
 
 // NewClient makes a Client. It does not connect to Redis.
@@ -60,7 +62,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		opened.AddHook(quiet{})
+		opened.AddHook(quiet{&c.dial})
 		c.redis, c.owned = opened, true
 	}
 	c.asynq = asynq.NewClientFromRedisClient(c.redis)
@@ -93,7 +95,7 @@ func (c *Client) Enqueue(ctx context.Context, s Session) error {
 	}
 	err = bounded(ctx, func() error { return c.enqueue(ctx, task, s.ID()) })
 	if err != nil && !errors.Is(err, ErrDuplicate) {
-		return explain(err)
+		return explain(err, c.dial.Load())
 	}
 	return err
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -21,7 +23,10 @@ func bounded(ctx context.Context, do func() error) error {
 	go func() { done <- do() }()
 	select {
 	case err := <-done:
-		return err
+		if _, isAnswer := answerIn(err); err == nil || isAnswer || errors.Is(err, ErrDuplicate) || ctx.Err() == nil {
+			return err
+		}
+		return ctx.Err() // of which asynq keeps no more than the text
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -40,24 +45,48 @@ func (e *troubleError) Error() string { return "enqueueing the session: " + e.te
 func (e *troubleError) Unwrap() error { return e.cause }
 
 // explain says what to do about an error of asynq, which hides those of go-redis
-// under the names of its scripts.
-func explain(err error) error {
-	if answer, isAnswer := errors.AsType[redis.Error](err); isAnswer {
-		return &troubleError{explainAnswer(answer.Error()), err}
+// under the names of its scripts. It shows dial, the last failure to connect, if the
+// time of the call is over; nil is none.
+func explain(err error, dial *dialError) error {
+	if answer, isAnswer := answerIn(err); isAnswer {
+		return &troubleError{explainAnswer(answer), err}
 	}
+	const see = "; see that it runs, and that the URL says where"
 	var text string
 	switch failed, isDial := errors.AsType[*dialError](err); {
 	case errors.Is(err, context.Canceled):
 		text = "the call was cancelled"
+	case errors.Is(err, context.DeadlineExceeded) && dial != nil:
+		text = "Redis did not answer within the time of the call (" + innerDial(dial.cause) + ")" + see
 	case errors.Is(err, context.DeadlineExceeded):
 		text = "Redis did not answer within the time of the call"
 	case isDial:
-		text = failed.Error() + "; see that Redis runs, and that the URL says where"
+		text = failed.Error() + see
 	default:
-		text = "Redis did not answer (" + innerDial(err) + "); see that it runs, and that the URL says where"
+		text = "Redis did not answer (" + strings.TrimPrefix(innerDial(err), evalError) + ")" + see
 	}
 	text += "; the session may be in or not, and repeating the call is safe"
 	return &troubleError{text, err}
+}
+
+// evalError is what asynq writes before the text of a script's error, of which it
+// keeps nothing else.
+const evalError = "redis eval error: "
+
+// refusals are what answers of Redis that refuse a command begin with.
+var refusals = regexp.MustCompile(`^[A-Z]{3,} `)
+
+// answerIn returns what Redis answered, if that is the error.
+func answerIn(err error) (text string, isAnswer bool) {
+	if answer, isAnswer := errors.AsType[redis.Error](err); isAnswer {
+		return answer.Error(), true
+	}
+	if err == nil {
+		return "", false
+	}
+	text, isEval := strings.CutPrefix(innermost(err), evalError)
+	text, _, _ = strings.Cut(text, " script: ") // there its hash follows
+	return text, isEval && refusals.MatchString(text)
 }
 
 // answers are what Redis says that it will not do, and what to do about it.
@@ -98,17 +127,24 @@ func innermost(err error) string {
 // quiet keeps go-redis from writing to standard error that it cannot connect, in
 // the name of an application that gets the same as an error: what it dials in vain
 // is a connection on which everything fails with the cause.
-type quiet struct{}
+type quiet struct {
+	failed *atomic.Pointer[dialError] // the last dial, if it was in vain
+}
 
 var _ redis.Hook = quiet{}
 
 // DialHook is called by go-redis.
-func (quiet) DialHook(next redis.DialHook) redis.DialHook {
+func (q quiet) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := next(ctx, network, addr)
 		if err != nil {
-			return failedConn{&dialError{err}}, nil //nolint:nilerr // the connection returns it
+			failed := &dialError{err}
+			if ctx.Err() == nil { // else it says no more than that the call is over
+				q.failed.Store(failed)
+			}
+			return failedConn{failed}, nil
 		}
+		q.failed.Store(nil)
 		return conn, nil
 	}
 }

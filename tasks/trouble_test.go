@@ -116,7 +116,7 @@ func TestEnqueue_SaysWhatToDoAboutRedis(t *testing.T) {
 	replica := redistest.Start(t, "--replicaof", "127.0.0.1", "1")
 	socket := filepath.Join(shortDir(t), "none.sock")
 	for url, want := range map[string]string{
-		"redis://u:geheim2@127.0.0.1:1/0":               "Redis cannot be reached: dial tcp 127.0.0.1:1: connect: connection refused; see that Redis runs",
+		"redis://u:geheim2@127.0.0.1:1/0":               "Redis cannot be reached: dial tcp 127.0.0.1:1: connect: connection refused; see that it runs",
 		"redis-socket://u:geheim2@" + socket:            "Redis cannot be reached: dial unix " + socket,
 		"redis://" + full.Addr + "/0":                   "Redis refuses: NOAUTH Authentication required.; write its password into the URL",
 		"redis://u:geheim2@" + full.Addr + "/0":         "check the user and the password in the URL",
@@ -142,6 +142,53 @@ func TestEnqueue_SaysWhatToDoAboutRedis(t *testing.T) {
 		if strings.Contains(want, "refused") && !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("the cause is lost: %v", err)
 		}
+	}
+}
+
+// The client has enqueued before, so that asynq tells of the script alone.
+func TestEnqueue_SaysWhatToDoWhenRedisNoLongerTakesAny(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string][]any{
+		"Redis refuses: OOM command not allowed when used memory > 'maxmemory'.; it is full: give it more memory": {"CONFIG", "SET", "maxmemory", "1"},
+		"it is a replica: name the primary or the sentinels in the URL":                                           {"REPLICAOF", "127.0.0.1", "1"},
+	} {
+		server := redistest.Start(t)
+		client, err := NewClient(ClientConfig{RedisURL: server.URL()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		if err := client.Enqueue(t.Context(), valid()); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.redis.Do(t.Context(), change...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		other := valid()
+		other.Token = "other"
+		if err := client.Enqueue(t.Context(), other); err == nil || !strings.HasPrefix(err.Error(), "enqueueing the session: Redis refuses: ") ||
+			!strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+func TestEnqueue_ThatEndsWithItsContextSaysWhyNothingWasDialled(t *testing.T) {
+	t.Parallel()
+	client, err := NewClient(ClientConfig{RedisURL: "redis://127.0.0.1:1/0?max_retries=-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.Enqueue(t.Context(), valid()); err == nil {
+		t.Fatal("enqueued without Redis")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	err = client.Enqueue(ctx, valid())
+	if !errors.Is(err, context.DeadlineExceeded) ||
+		!strings.Contains(err.Error(), "within the time of the call (dial tcp 127.0.0.1:1: connect: connection refused); see that it runs") {
+		t.Error(err)
 	}
 }
 
