@@ -98,6 +98,9 @@ func (f *follower) judge(s *session, a marksign.Answer) (pause time.Duration, fi
 		})
 		return s.backOff(a), false
 	case marksign.Temporary:
+		if wasOK(a) {
+			s.answered, s.unusable, s.unusables = true, a.Detail, s.unusables+1
+		}
 		f.log.Debug("MarkSign is in trouble", "session", s.id, "code", a.Code, "detail", a.Detail)
 		return s.backOff(a), false
 	}

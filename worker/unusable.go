@@ -17,11 +17,15 @@ import (
 // stays readable for minutes only.
 const unusableTries = 6
 
+// wasOK reports whether MarkSign said ok in an answer that cannot be used. One that
+// broke off is repeated until the deadline, and then decides all the same.
+func wasOK(a marksign.Answer) bool { return a.Verdict == marksign.Unusable || a.Salvage != nil }
+
 // noteUnusable keeps an ok that cannot be used, sealed, and the fact that there was
 // one: another worker may have to tell of it. It returns false if Redis did not
 // take it, and then the answer counts for nothing.
 func (f *follower) noteUnusable(ctx context.Context, s *session, a marksign.Answer) bool {
-	if a.Verdict != marksign.Unusable {
+	if !wasOK(a) {
 		return true
 	}
 	var body []byte

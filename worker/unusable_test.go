@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/identwatch/identwatch/internal/marksim"
@@ -33,7 +34,11 @@ func (s *spoiler) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.Body = io.NopCloser(bytes.NewReader([]byte(s.change(int(s.polls.Add(1)), string(body)))))
+	changed := s.change(int(s.polls.Add(1)), string(body))
+	res.Body = io.NopCloser(strings.NewReader(changed))
+	if changed == cutOff {
+		res.Body = io.NopCloser(io.MultiReader(strings.NewReader(changed), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	}
 	return res, nil
 }
 
@@ -41,6 +46,9 @@ func (s *spoiler) RoundTrip(req *http.Request) (*http.Response, error) {
 func (w *world) spoil(change func(nth int, body string) string) {
 	w.markSign = &spoiler{inner: w.sim, change: change}
 }
+
+// cutOff is an ok that the connection does not bring to its end.
+const cutOff = `{"status":"ok","code":"30303039914","na`
 
 // tooMuch begins an ok that is over 8 MiB.
 var tooMuch = `{"x":"` + strings.Repeat("x", 8<<20) + `","status":"ok"`
@@ -127,6 +135,10 @@ func TestFollow_AnUnusableOKBeforeTheDeadlineDecides(t *testing.T) {
 		"unusable, then pending": {[]string{"", `{"status":"waiting"}`}, webhook.ReasonDeadline},
 		"unusable, then refused": {[]string{"", `{"status":"error","error_code":40020}`}, webhook.ReasonRefused},
 		"trouble, then unusable": {[]string{"<html>", "<html>", ""}, webhook.ReasonUnusableAnswer},
+		"cut":                    {[]string{cutOff}, webhook.ReasonUnusableAnswer},
+		"cut, then trouble":      {[]string{cutOff, "<html>"}, webhook.ReasonUnusableAnswer},
+		"cut, then not found":    {[]string{cutOff, `{"status":"error","error_code":40402}`}, webhook.ReasonUnusableAnswer},
+		"cut, then pending":      {[]string{cutOff, `{"status":"waiting"}`}, webhook.ReasonDeadline},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {

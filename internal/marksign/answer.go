@@ -75,8 +75,8 @@ type Answer struct {
 	// Identity is who was identified. Only with Identified.
 	Identity *Identity
 
-	// Salvage is what came instead. Only with Unusable; nil if the answer was too
-	// large to be read.
+	// Salvage is what came instead. With Unusable, nil if the answer was too large to
+	// be read; and with Temporary if an answer said ok and then broke off.
 	Salvage *Salvage
 }
 
@@ -85,7 +85,7 @@ type Answer struct {
 type Salvage struct {
 	redacted
 
-	Body []byte // without a byte order mark, and not compressed
+	Body []byte // without a byte order mark, and not compressed; it may be the beginning alone
 }
 
 // reasonAccess goes with answers that refuse the access token itself.

@@ -37,8 +37,8 @@ func (b *bodyReader) release() {
 }
 
 // read reads to the end, without which the connection is not kept. What it
-// returns has no byte order mark, and is the beginning alone if it is too large. The wire is bounded like the body, because a
-// compressed stream can be long and hold nothing.
+// returns has no byte order mark, and with a fault is the beginning alone. The wire
+// is bounded like the body, because a compressed stream can be long and hold nothing.
 func (b *bodyReader) read(ctx context.Context, res *http.Response) (body []byte, fault string) {
 	wire := &io.LimitedReader{R: res.Body, N: maxBody + 1}
 	content, err := decoded(res.Header, wire)
@@ -51,7 +51,7 @@ func (b *bodyReader) read(ctx context.Context, res *http.Response) (body []byte,
 	case wire.N == 0, b.buf.Len() > maxBody:
 		return body, faultOversized
 	case err != nil:
-		return nil, bodyFault(ctx, err)
+		return body, bodyFault(ctx, err)
 	}
 	return body, ""
 }

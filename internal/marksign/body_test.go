@@ -92,7 +92,9 @@ func TestStatus_OddEncodingsAreNamed(t *testing.T) {
 	}
 	for name, tt := range tests {
 		rt := respond(200, tt.body, "Content-Encoding", tt.encoding)
-		if got := statusOf(t, rt); got != temporary(tt.detail) {
+		got := statusOf(t, rt)
+		got.Salvage = nil
+		if got != temporary(tt.detail) {
 			t.Errorf("%s: got %v, want %s", name, got, tt.detail)
 		}
 		if got := removeOf(t, rt); got != (RemoveAnswer{Detail: tt.detail}) {
@@ -103,6 +105,43 @@ func TestStatus_OddEncodingsAreNamed(t *testing.T) {
 		if got := statusOf(t, respond(status, "", "Content-Encoding", "gzip")); got.Verdict != want || got.Detail != "HTTP "+strconv.Itoa(status)+" without a JSON answer" {
 			t.Errorf("gzip without a body: got %v", got)
 		}
+	}
+}
+
+// What broke off may be repeated, and is kept if it was to be a success.
+func TestStatus_KeepsTheBeginningOfAnOKThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	whole := gzipped(t, documentedOK)
+	cut := func(text string) roundTrip {
+		return func(req *http.Request) (*http.Response, error) {
+			body := io.NopCloser(io.MultiReader(strings.NewReader(text), broken{}))
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Request: req, Body: body}, nil
+		}
+	}
+	for name, row := range map[string]struct {
+		rt     roundTrip
+		begins string // what is kept begins so; "" if nothing is kept
+	}{
+		"cut":              {cut(documentedOK[:len(documentedOK)/2]), documentedOK[:100]},
+		"cut behind a BOM": {cut("\xef\xbb\xbf" + documentedOK[:len(documentedOK)/2]), documentedOK[:100]},
+		"ok comes late":    {cut(`{"code":"1","status":"ok","na`), `{"code":"1"`},
+		"gzip without end": {respond(200, whole[:len(whole)-4], "Content-Encoding", "gzip"), documentedOK[:100]},
+		"wrong sum":        {respond(200, whole[:len(whole)-8]+"12345678", "Content-Encoding", "gzip"), documentedOK[:100]},
+		"pending":          {cut(`{"status":"waiting",`), ""},
+		"ok inside":        {cut(`{"certificate":{"status":"ok"},`), ""},
+		"a page":           {cut(`<html>{"status":"ok"`), ""},
+		"nothing":          {cut(""), ""},
+	} {
+		got := statusOf(t, row.rt)
+		if got.Verdict != Temporary || (got.Salvage != nil) != (row.begins != "") {
+			t.Errorf("%s: %v, kept %t", name, got, got.Salvage != nil)
+		} else if got.Salvage != nil && !strings.HasPrefix(string(got.Salvage.Body), row.begins) {
+			t.Errorf("%s: kept %q", name, got.Salvage.Body)
+		}
+	}
+	late := respond(200, `{"code":"1","status":"ok",`)
+	if got := statusOf(t, late); got.Verdict != Unusable || got.Detail != "ok in broken JSON" {
+		t.Errorf("broken JSON whose status comes late: %v", got)
 	}
 }
 

@@ -3,7 +3,6 @@ package marksign
 import (
 	"bytes"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -32,7 +31,7 @@ func judge(r reply, token string) Answer {
 	case faultOversized:
 		return judgeOversized(r)
 	default:
-		return temporary(r.fault)
+		return judgeCut(r)
 	}
 	if bytes.Equal(bytes.TrimSpace(r.body), waiting) {
 		return Answer{}
@@ -40,7 +39,7 @@ func judge(r reply, token string) Answer {
 	f := decode(r.body)
 	status, ok := f.status()
 	switch {
-	case f == nil && beginsAsOK(r.body):
+	case f == nil && saysOK(r.body):
 		return unusable("ok in broken JSON", r.body)
 	case !ok:
 		return judgeHTTP(r, f != nil)
@@ -71,13 +70,21 @@ func judgeOversized(r reply) Answer {
 	return temporary(faultOversized)
 }
 
-// beginsAsOK reports whether a text that is no JSON was to be a success.
-func beginsAsOK(body []byte) bool {
-	begin := bytes.TrimLeft(body, " \t\r\n")
-	return okBegin.Match(begin[:min(len(begin), 256)])
+// judgeCut takes an answer that broke off for trouble that may pass, and keeps what
+// came of a success: it may be all that is ever seen of it.
+func judgeCut(r reply) Answer {
+	a := temporary(r.fault)
+	if saysOK(r.body) {
+		a.Salvage = &Salvage{Body: bytes.Clone(r.body)}
+	}
+	return a
 }
 
-var okBegin = regexp.MustCompile(`^\{\s*"status"\s*:\s*"ok"`)
+// saysOK reports whether a text that is no JSON, or breaks off, was to be a success.
+func saysOK(text []byte) bool {
+	said := valuesOf(text)["status"]
+	return len(said) > 0 && string(said[len(said)-1]) == `"ok"`
+}
 
 // judgeOK accepts only what says of whom and for which session it speaks, once.
 func judgeOK(body []byte, f fields, token string) Answer {
