@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -34,7 +35,8 @@ func MaxConns(files int) int {
 
 // conns are the open connections of a server. When there are as many as there may
 // be, a new one takes the place of the one that has been without a request for the
-// longest time; if all work on requests, the new one is closed.
+// longest time. If all work on requests, it takes that of a client who has more than
+// half of them; if nobody else has, the new one is closed.
 type conns struct {
 	most   int
 	log    *slog.Logger
@@ -79,18 +81,50 @@ func (c *conns) changed(conn net.Conn, state http.ConnState) {
 func (c *conns) add(conn net.Conn) {
 	if len(c.open) >= c.most {
 		c.warned.Do(func() {
-			c.log.Warn("the server has as many connections as it may: idle ones are closed, and new ones if none is idle", "connections", c.most)
+			c.log.Warn("the server has as many connections as it may: idle ones are closed, else one of an address that has more than half of them, else the new one", "connections", c.most)
 		})
-		longest := c.waiting.Front()
-		if longest == nil {
+		other := c.dispensable(conn)
+		if other == nil {
 			_ = conn.Close()
 			return
 		}
-		oldest := longest.Value.(net.Conn) //nolint:forcetypeassert // the list holds nothing else
-		_ = oldest.Close()
-		c.remove(oldest)
+		_ = other.Close()
+		c.remove(other)
 	}
 	c.wait(conn)
+}
+
+// dispensable returns the connection whose place a new one takes, or nil if there is
+// none. A client who reads answers slowly, or sends bodies so, makes a request last
+// for seconds, and needs no key for it: such a client must not lock out all others.
+func (c *conns) dispensable(newcomer net.Conn) net.Conn {
+	if longest := c.waiting.Front(); longest != nil {
+		return longest.Value.(net.Conn) //nolint:forcetypeassert // the list holds nothing else
+	}
+	held := make(map[netip.Prefix]int)
+	for conn := range c.open {
+		client := clientOf(conn)
+		if held[client]++; held[client] <= c.most/2 {
+			continue
+		}
+		if client == clientOf(newcomer) {
+			return nil
+		}
+		return conn
+	}
+	return nil
+}
+
+// clientOf is the IPv4 address of a connection's other end, or its IPv6 network of
+// 64 bits.
+func clientOf(conn net.Conn) netip.Prefix {
+	from, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	if err != nil {
+		return netip.Prefix{} // all such are one
+	}
+	addr := from.Addr().Unmap().WithZone("")
+	network, _ := addr.Prefix(min(addr.BitLen(), 64)) // the bits are those of its kind
+	return network
 }
 
 // wait puts a connection behind all others that wait.

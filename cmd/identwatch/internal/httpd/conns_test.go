@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -131,6 +132,52 @@ func (c *conns) places() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.waiting.Len()
+}
+
+// farConn is a connection from an address.
+type farConn struct {
+	net.Conn
+	from   string
+	closed bool
+}
+
+func (f *farConn) RemoteAddr() net.Addr { return address(f.from) }
+
+func (f *farConn) Close() error { f.closed = true; return nil }
+
+type address string
+
+func (address) Network() string  { return "tcp" }
+func (a address) String() string { return string(a) }
+
+func TestConns_AClientWithMostOfThemLocksOutNobodyElse(t *testing.T) {
+	t.Parallel()
+	c := newConns(4, slog.New(slog.DiscardHandler))
+	arrive := func(from string) *farConn {
+		conn := &farConn{from: from}
+		c.changed(conn, http.StateNew)
+		c.work(conn)
+		return conn
+	}
+	greedy := []*farConn{
+		arrive("[2001:db8::1]:1"), arrive("[2001:db8::2]:1"), arrive("[2001:db8::3]:1"), arrive("[2001:db8::4]:1"), arrive("[2001:db8::5]:1"),
+	}
+	if !greedy[4].closed {
+		t.Error("it got a fifth")
+	}
+	others := []*farConn{arrive("192.0.2.1:1"), arrive("[::ffff:192.0.2.2]:1")}
+	cut := 0
+	for _, conn := range greedy[:4] {
+		if conn.closed {
+			cut++
+		}
+	}
+	if others[0].closed || others[1].closed || cut != 2 || c.count() != 4 {
+		t.Errorf("others are locked out, or %d of the first are closed, and %d are open", cut, c.count())
+	}
+	if late := arrive("192.0.2.3:1"); !late.closed {
+		t.Error("a client with half of them lost one")
+	}
 }
 
 func TestMaxConns_IsAShareOfTheFiles(t *testing.T) {
