@@ -6,6 +6,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/tasks"
 )
@@ -21,15 +22,7 @@ var errRecordLost = errors.New("the session's record in Redis is lost: see the w
 
 // wentFurther reports whether a task proves that the session had its outcome.
 func (w *Worker) wentFurther(ctx context.Context, job tasks.Followed) (bool, error) {
-	for _, q := range w.queues {
-		if q == w.following {
-			continue
-		}
-		if known, err := q.Knows(ctx, job.ID()); err != nil || known {
-			return known, err
-		}
-	}
-	return false, nil
+	return lease.AnyKnows(ctx, w.further, job.ID())
 }
 
 // recordLost ends a task whose record is missing, loudly. A task of

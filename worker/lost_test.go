@@ -237,3 +237,20 @@ func TestRolling_SessionTimeout(t *testing.T) {
 		})
 	}
 }
+
+// As docs/reliability.md tells an operator to.
+func TestLost_AnOperatorHasTheSessionFollowedAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.leftToDeliver()
+		w.rdb.Del(w.ctx, recordKey, sealedKey)
+		w.start()
+		w.awaitArchived(tasks.QueueDeliver, time.Minute)
+		for _, queue := range []string{tasks.QueueDeliver, tasks.QueueFollow} {
+			if err := w.tasks.DeleteTask(queue, "default:a"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.enqueue("a")
+		w.await("the delivery", time.Minute, func() bool { return w.record("a").State == outcome.Delivered })
+	})
+}

@@ -29,6 +29,7 @@ type Worker struct {
 	tasks     taskList
 	following *lease.Queue
 	queues    []*lease.Queue
+	further   []*lease.Queue // those of sessions that have their outcome
 	hosts     *hosts
 	removing  *shares // DELETEs of session:remove
 	follower  *follower
@@ -63,9 +64,8 @@ func New(opts Options) (*Worker, error) {
 		unknownAccounts: rate.Sometimes{Interval: alertPause},
 		hosts:           newHosts(max(opts.DeliveryConcurrency/2, 1), opts.Logger),
 	}
-	w.queues = []*lease.Queue{
-		w.following, lease.NewQueue(opts.Redis, tasks.QueueDeliver), lease.NewQueue(opts.Redis, tasks.QueueRemove),
-	}
+	w.further = []*lease.Queue{lease.NewQueue(opts.Redis, tasks.QueueDeliver), lease.NewQueue(opts.Redis, tasks.QueueRemove)}
+	w.queues = append([]*lease.Queue{w.following}, w.further...)
 	w.removing = newShares(removeConcurrency, accounts)
 	w.follower = newFollower(w)
 	w.metrics = newMetrics(opts.Metrics, accounts)

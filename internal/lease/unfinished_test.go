@@ -1,12 +1,15 @@
 package lease
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
 func (f fixture) unfinished(prefix string) (ids []string) {
@@ -55,6 +58,53 @@ func TestUnfinished_FindsWhatWaitsOrRuns(t *testing.T) {
 		}
 		for range f.Unfinished(ctx, "") {
 			break
+		}
+	})
+}
+
+// roundTrips counts how often Redis is asked.
+type roundTrips struct{ n atomic.Int32 }
+
+func (r *roundTrips) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (r *roundTrips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		r.n.Add(1)
+		return next(ctx, cmd)
+	}
+}
+
+func (r *roundTrips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		r.n.Add(1)
+		return next(ctx, cmds)
+	}
+}
+
+// Each run of a follow task asks this.
+func TestAnyKnows_AsksOnce(t *testing.T) {
+	each(t, func(t *testing.T, f fixture) {
+		f.enqueue("a")
+		f.serve(1, nil)
+		f.enqueue("b")
+		queues := []*Queue{NewQueue(f.rdb, "empty"), f.Queue}
+		if _, err := AnyKnows(t.Context(), queues, "a"); err != nil { // connects
+			t.Fatal(err)
+		}
+		var trips roundTrips
+		f.rdb.AddHook(&trips)
+		for id, want := range map[string]bool{"a": true, "b": true, "c": false} {
+			if known, err := AnyKnows(t.Context(), queues, id); err != nil || known != want {
+				t.Errorf("%s: %t, %v", id, known, err)
+			}
+		}
+		if n := trips.n.Load(); n != 3 {
+			t.Errorf("%d round trips for three questions", n)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := AnyKnows(ctx, queues, "a"); err == nil {
+			t.Error("no error without Redis")
 		}
 	})
 }

@@ -115,7 +115,7 @@ func TestStatus_KeepsTheBeginningOfAnOKThatBreaksOff(t *testing.T) {
 	cut := func(text string) roundTrip {
 		return func(req *http.Request) (*http.Response, error) {
 			body := io.NopCloser(io.MultiReader(strings.NewReader(text), broken{}))
-			return &http.Response{StatusCode: 200, Header: http.Header{}, Request: req, Body: body}, nil
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: req, Body: body}, nil
 		}
 	}
 	for name, row := range map[string]struct {
