@@ -190,7 +190,7 @@ func (a *account) changed(to gobreaker.State, alerted time.Time) time.Time {
 		a.resumed(a)
 		return time.Time{}
 	case to == gobreaker.StateOpen && time.Since(alerted) >= alertPause:
-		a.log.Error("MarkSign rejects the account's access token; its sessions wait until that is mended")
+		a.log.Error("MarkSign rejects the account's access token; its sessions wait until that is fixed")
 		return time.Now()
 	}
 	return alerted

@@ -29,7 +29,7 @@ func (t *trouble) saw(a marksign.Answer, log *slog.Logger) {
 		return
 	case a.Verdict != marksign.Temporary:
 		if t.told {
-			log.Info("MarkSign answers again", "after", time.Since(t.since).Seconds(), "failed_polls", t.polls)
+			log.Info("MarkSign answers again", "after", seconds(t.since), "failed_polls", t.polls)
 		}
 		t.since, t.told, t.polls = time.Time{}, false, 0
 		return
@@ -40,9 +40,12 @@ func (t *trouble) saw(a marksign.Answer, log *slog.Logger) {
 	if t.warned.IsZero() || time.Since(t.warned) >= alertPause {
 		t.warned, t.told = time.Now(), true
 		log.Warn("MarkSign gives no usable answer; polls are repeated", "code", a.Code, "detail", a.Detail,
-			"for", time.Since(t.since).Seconds(), "failed_polls", t.polls)
+			"for", seconds(t.since), "failed_polls", t.polls)
 	}
 }
+
+// seconds is the time since then, to the millisecond.
+func seconds(since time.Time) float64 { return time.Since(since).Round(time.Millisecond).Seconds() }
 
 // noteTrouble writes the cause into the session's record if it is another than
 // before. It is for people to see, so that it is not insisted on.
