@@ -46,7 +46,10 @@ func newAPI(cfg config.Serve, accounts []account, rdb redis.UniversalClient, met
 	if !api.Enabled(users) {
 		return api.Off(), nil
 	}
-	return api.New(api.Options{Accounts: users, Redis: rdb, DeliveryTimeout: cfg.DeliveryTimeout, Rate: cfg.APIRate, Log: log, Metrics: metrics})
+	return api.New(api.Options{
+		Accounts: users, Redis: rdb, DeliveryTimeout: cfg.DeliveryTimeout, Rate: cfg.APIRate,
+		MaxSessions: cfg.MaxSessions, Log: log, Metrics: metrics,
+	})
 }
 
 // newMonitor makes the page that shows the queues, or nil where the configuration

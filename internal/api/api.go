@@ -47,6 +47,9 @@ type Options struct {
 	// Rate is how many requests a second an account may make of this process; a
 	// batch counts each of its sessions. Zero: no bound.
 	Rate float64
+	// MaxSessions is how many sessions of an account may be outstanding: followed
+	// or waiting for a worker, whoever enqueued them. Zero: no bound.
+	MaxSessions int
 	// Log receives what went wrong on our side, and that wrong keys came, without
 	// them. Nil: nobody does.
 	Log *slog.Logger
@@ -68,6 +71,7 @@ type API struct {
 	mux             *http.ServeMux
 	keys            keyring
 	tries           *tries.Limiter
+	census          *census
 	inspector       *worker.Inspector
 	redelivery      *worker.Redelivery
 	patience        time.Duration
@@ -96,19 +100,21 @@ func New(opts Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
+	log := opts.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	timeout := cmp.Or(opts.DeliveryTimeout, defaultDeliveryTimeout)
 	a := &API{
 		mux:             http.NewServeMux(),
 		keys:            keys,
 		tries:           tries.New(tries.Options{Door: "api", Log: opts.Log, Metrics: opts.Metrics}),
+		census:          newCensus(opts.MaxSessions, opts.Redis, opts.Accounts, log),
 		inspector:       worker.NewInspector(opts.Redis),
 		redelivery:      worker.NewRedelivery(opts.Redis),
 		patience:        redisPatience,
 		deliveryTimeout: timeout,
-		log:             opts.Log,
-	}
-	if a.log == nil {
-		a.log = slog.New(slog.DiscardHandler)
+		log:             log,
 	}
 	return a, a.mount()
 }

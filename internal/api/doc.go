@@ -4,7 +4,7 @@
 //
 // It enqueues, reads, cancels and redelivers through packages tasks and worker,
 // as the commands do, and posts test events through package webhook. It holds no
-// state but its keys, so that every process of the service can answer. What it
-// answers, refuses and logs is public: never personal data, a key or a refused
+// state but its keys and what bounds each account, so that every process of the
+// service can answer. What it answers, refuses and logs is public: never personal data, a key or a refused
 // value.
 package api

@@ -63,7 +63,7 @@ func (a *API) sessionOperations() []operation {
 				OperationID: "createSessions", Method: http.MethodPost, Path: "/v1/sessions:batch", Tags: []string{"sessions"},
 				Summary: "Have up to 1000 sessions followed",
 				Description: "Each session is judged by itself: one that is invalid, or in already, stops no other. The answer has a result for each, in " +
-					"order. Where it is 503, some may be in: repeating the request is safe, and tells of those as duplicates.",
+					"order. Where it is 503, some may be in: repeating the request is safe, and reports those as duplicates. Where it is 429, none is in.",
 				MaxBodyBytes: maxBatchBody,
 			},
 			handle: a.createMany,

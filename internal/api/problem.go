@@ -12,7 +12,7 @@ import (
 type Problem struct { //nolint:errname // RFC 9457 calls it a problem, and so does the document
 	Title   string         `json:"title" doc:"The HTTP status in words." example:"Unprocessable Content"`
 	Status  int            `json:"status" doc:"The HTTP status." minimum:"400" maximum:"599" example:"422"`
-	Code    string         `json:"code" doc:"A stable word to branch on." enum:"malformed,unauthorized,not_found,method_not_allowed,not_acceptable,duplicate,outcome_first,not_given_up,cancelled,erased,too_large,unsupported_media_type,invalid,busy,too_fast,too_many_tries,internal,no_api_keys,unavailable" example:"invalid"`
+	Code    string         `json:"code" doc:"A stable word to branch on." enum:"malformed,unauthorized,not_found,method_not_allowed,not_acceptable,duplicate,outcome_first,not_given_up,cancelled,erased,too_large,unsupported_media_type,invalid,busy,too_fast,too_many_sessions,too_many_tries,internal,no_api_keys,unavailable" example:"invalid"`
 	Detail  string         `json:"detail" doc:"What is wrong and what to do, for people." example:"1 field is invalid."`
 	Errors  []FieldError   `json:"errors,omitempty" nullable:"false" doc:"The invalid fields, each once: the first 20 of them."`
 	More    int            `json:"more_errors,omitempty" minimum:"1" doc:"How many more fields are invalid than errors lists." example:"3"`
@@ -62,6 +62,9 @@ var (
 		with("Retry-After", "1")
 	errRate = newProblem(http.StatusTooManyRequests, "too_fast",
 		"The account makes more requests than API_RATE allows; a batch counts each of its sessions. Repeat the request later, or send smaller batches.")
+	errOutstanding = newProblem(http.StatusTooManyRequests, "too_many_sessions",
+		"As many sessions of the account are not finished as MAX_SESSIONS allows, or would be with this request. "+
+			"Nothing was enqueued. Repeat the request when others have ended, or send a smaller batch.")
 	errTries = newProblem(http.StatusTooManyRequests, "too_many_tries",
 		"The API key is not known here, and too many such keys came from this address. Use the right key: it is always taken.")
 	errOff = newProblem(http.StatusNotImplemented, "no_api_keys",
@@ -117,7 +120,7 @@ func notAllowed(methods []string) http.HandlerFunc {
 
 func (p *Problem) write(w http.ResponseWriter) {
 	for name, value := range p.header {
-		w.Header().Set(name, value)
+		w.Header().Add(name, value) // beside the RateLimit of all requests
 	}
 	writeJSON(w, "application/problem+json", p.Status, p)
 }

@@ -19,13 +19,20 @@ func (a *API) create(ctx context.Context, c call) (answer, error) {
 	if found.any() {
 		return answer{}, invalid(found)
 	}
-	err := c.account.client.Enqueue(ctx, session)
+	settle, err := a.census.admit(ctx, c.account.name, []string{session.ID()})
+	if err != nil {
+		return answer{}, err
+	}
+	entered := 0
+	defer func() { settle(entered) }()
+	err = c.account.client.Enqueue(ctx, session)
 	if errors.Is(err, tasks.ErrDuplicate) {
 		return answer{}, errDuplicate
 	}
 	if err != nil {
 		return answer{}, err
 	}
+	entered = 1
 	waiting := worker.SessionStatus{Account: session.Account, Token: session.Token, State: worker.Waiting}
 	return answer{http.StatusAccepted, "/v1/sessions/" + url.PathEscape(session.Token), statusOf(waiting)}, nil
 }
@@ -140,22 +147,15 @@ func (a *API) createMany(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	settle, err := a.census.admit(ctx, c.account.name, batch.ids())
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { settle(batch.answer().Enqueued) }()
 	if err := c.account.enqueueAll(ctx, batch); err != nil {
 		return answer{}, err
 	}
-	results := batch.results
-	body := BatchAnswer{Results: results}
-	for _, r := range results {
-		switch r.Result {
-		case enqueued:
-			body.Enqueued++
-		case duplicate:
-			body.Duplicates++
-		default:
-			body.Invalid++
-		}
-	}
-	return answer{status: http.StatusOK, body: body}, nil
+	return answer{status: http.StatusOK, body: batch.answer()}, nil
 }
 
 // batch is what is known of the sessions of a request.
@@ -168,6 +168,31 @@ type batch struct {
 type placed struct {
 	tasks.Session
 	at int
+}
+
+// ids are those of the sessions to enqueue.
+func (b batch) ids() []string {
+	ids := make([]string, len(b.sessions))
+	for i, s := range b.sessions {
+		ids[i] = s.ID()
+	}
+	return ids
+}
+
+// answer is what became of the batch.
+func (b batch) answer() BatchAnswer {
+	body := BatchAnswer{Results: b.results}
+	for _, r := range b.results {
+		switch r.Result {
+		case enqueued:
+			body.Enqueued++
+		case duplicate:
+			body.Duplicates++
+		default:
+			body.Invalid++
+		}
+	}
+	return body
 }
 
 // judge reads the sessions of a batch. Of two with one token the later is the
@@ -218,5 +243,8 @@ func (a *account) enqueue(ctx context.Context, session tasks.Session) (BatchResu
 	if errors.Is(err, tasks.ErrDuplicate) {
 		return BatchResult{Token: session.Token, Result: duplicate}, nil
 	}
-	return BatchResult{Token: session.Token, Result: enqueued}, err
+	if err != nil {
+		return BatchResult{}, err
+	}
+	return BatchResult{Token: session.Token, Result: enqueued}, nil
 }

@@ -81,6 +81,9 @@ type Serve struct {
 	// APIRate is the most requests per second of an account to the HTTP API of the
 	// process, up to 100,000; 0 is no bound.
 	APIRate float64
+	// MaxSessions is the most sessions of an account that are not finished before the
+	// HTTP API takes no more, up to 10,000,000; 0 is no bound.
+	MaxSessions int
 
 	// LogLevel is debug, info, warn or error.
 	LogLevel slog.Level
@@ -165,6 +168,7 @@ func LoadServe(checks Checks) (Serve, error) {
 		DeliveryConcurrency:   ranged(in, "DELIVERY_CONCURRENCY", parseCount),
 		RedeliveryWindow:      ranged(in, "REDELIVERY_WINDOW", parseDuration),
 		APIRate:               ranged(in, "API_RATE", parseRate),
+		MaxSessions:           ranged(in, "MAX_SESSIONS", parseCount),
 		LogLevel:              in.logLevel("LOG_LEVEL"),
 		LogFormat:             in.choice("LOG_FORMAT"),
 		ShutdownTimeout:       ranged(in, "SHUTDOWN_TIMEOUT", parseDuration),

@@ -99,6 +99,7 @@ func TestLoadServe_Defaults(t *testing.T) {
 		DeliveryConcurrency: 64,
 		RedeliveryWindow:    7 * 24 * time.Hour,
 		APIRate:             500,
+		MaxSessions:         100_000,
 		LogLevel:            slog.LevelInfo,
 		LogFormat:           "json",
 		ShutdownTimeout:     30 * time.Second,
@@ -163,7 +164,7 @@ func TestLoadServe_EachVariableSetsItsField(t *testing.T) {
 		"MONITOR_USER": "ona", "MONITOR_PASSWORD": "pass word č:12", "MONITOR_WRITE": "true",
 		"POLL_PACE": " 2s, 1m:10s ", "POLL_RATE": "0.5", "POLL_WORKERS": "1", "FOLLOW_LIMIT": "1000000",
 		"LEASE": "3s", "SESSION_TIMEOUT": "1d", "DELIVERY_WINDOW": "30d", "DELIVERY_TIMEOUT": "1s",
-		"DELIVERY_CONCURRENCY": "1000", "REDELIVERY_WINDOW": "0", "LOG_LEVEL": "warn", "API_RATE": "0", "LOG_FORMAT": "text",
+		"DELIVERY_CONCURRENCY": "1000", "REDELIVERY_WINDOW": "0", "LOG_LEVEL": "warn", "API_RATE": "0", "MAX_SESSIONS": "10000000", "LOG_FORMAT": "text",
 		"SHUTDOWN_TIMEOUT": "17s", "API_KEYS": "sha256:" + strings.Repeat("ab", 32),
 		"TASK_KEYS": "task_" + encoded(32, 8) + ", task_" + encoded(32, 9), "CALLBACK_HOSTS": "hooks.example.com, *.shop.example,192.0.2.7,::1",
 	}

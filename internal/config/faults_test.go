@@ -151,6 +151,7 @@ var badValues = map[string][]struct{ value, want string }{
 		{"Inf", "out of range: write 0 to 100000"},
 		{"100000.1", "out of range"},
 	},
+	"MAX_SESSIONS": {{"-1", "out of range: write 0 to 10000000"}, {"10000001", "out of range"}, {"many", "not a whole number"}},
 	"POLL_RATE": {
 		{"fast", "not a rate"},
 		{"-1", "not a rate"},

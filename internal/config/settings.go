@@ -53,6 +53,7 @@ type environment struct {
 	RedeliveryWindow    string `envconfig:"REDELIVERY_WINDOW" default:"168h" range:"0 to 90d" desc:"how long a result is kept, sealed, after its delivery was given up"`
 
 	APIRate         string `envconfig:"API_RATE" default:"500" range:"0 to 100000" desc:"most requests per second that an account may make of the HTTP API of one process, where a batch counts each of its sessions; 1000 may come at once; 0 is no bound"`
+	MaxSessions     string `envconfig:"MAX_SESSIONS" default:"100000" range:"0 to 10000000" desc:"most sessions of an account that are not finished, waiting or followed in all processes, before the HTTP API takes no more of it; 0 is no bound"`
 	LogLevel        string `envconfig:"LOG_LEVEL" default:"info" choices:"debug info warn error" desc:"least level that is logged"`
 	LogFormat       string `envconfig:"LOG_FORMAT" default:"json" choices:"json text" desc:"form of a log line"`
 	ShutdownTimeout string `envconfig:"SHUTDOWN_TIMEOUT" default:"30s" range:"3s to 10m" desc:"most time that a stop takes, at least 'DELIVERY_TIMEOUT' and 2s"`
