@@ -23,7 +23,8 @@ at MarkSign for as long; 'identwatch status' says until when.
 
 What it prints is personal data, and may be of somebody else than the session's
 person: that may be why the answer could not be used. Nothing of it was posted to
-your application. An answer over 8 MiB is not kept.
+your application. An answer over 8 MiB is not kept, and of one that broke off on its
+way there is the beginning.
 
 Exit codes: 0 it is printed, 1 no answer is kept or Redis failed, 2 wrong usage or
 configuration.`,
