@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -32,9 +31,9 @@ type Store struct {
 	cfg Config
 }
 
-// A record is kept, by the scripts, for 30 days at least, for a task whose record is
-// gone would be followed anew, and nobody knows when workers run again. Once the last
-// task has ended, Settle shortens that to an hour more than the task.
+// The scripts keep a record for 30 days at least, because nobody knows when workers
+// run again, and a follow task without a record is a new session. Once the last task
+// has ended, Settle shortens that to an hour more than the task.
 
 // margin is what a record outlives its purpose by, so that whoever comes late
 // still finds it.
@@ -75,8 +74,8 @@ func (s *Store) Follow(ctx context.Context, session Session, holder string) (Rec
 	return s.follow(ctx, session, holder, true)
 }
 
-// TakeOver is Follow for a session that must have a record: where there is none,
-// none begins, and the state of what it returns is None.
+// TakeOver is Follow for a session that must have a record: if it has none, none
+// begins, and the state of what it returns is None.
 func (s *Store) TakeOver(ctx context.Context, session Session, holder string) (Record, error) {
 	return s.follow(ctx, session, holder, false)
 }
@@ -211,48 +210,6 @@ func (s *Store) Reseal(ctx context.Context, session Session, result Result, clai
 	return s.run(ctx, s.cfg.Redis, resealScript, session, claimant, sealed, s.undeliveredKept())
 }
 
-// GiveUp ends the delivery without a receiver's word. The sealed result stays
-// for the redelivery window, counted from the first time, and the task, the
-// payload of webhook:deliver, stays with it.
-func (s *Store) GiveUp(ctx context.Context, session Session, claimant, why string, task []byte) (bool, Record, error) {
-	return s.run(ctx, s.cfg.Redis, giveUpScript, session, claimant, why, s.cfg.RedeliveryWindow.Milliseconds(), task)
-}
-
-// Redeliver asks for a given-up event to be posted once more. It did not where
-// the event was not given up, or its sealed result is erased.
-func (s *Store) Redeliver(ctx context.Context, session Session) (bool, Record, error) {
-	return s.run(ctx, s.cfg.Redis, redeliverScript, session)
-}
-
-// GivenUp returns the ids of the sessions whose delivery was given up since a
-// time, by Redis's clock, oldest first; with the zero time, all whose sealed
-// result may still be there. Those that are being redelivered are among them.
-func (s *Store) GivenUp(ctx context.Context, since time.Time) ([]string, error) {
-	from := "-inf"
-	if !since.IsZero() {
-		from = strconv.FormatInt(since.UnixMilli(), 10)
-	}
-	ids, err := s.cfg.Redis.ZRangeByScore(ctx, givenUpKey, &redis.ZRangeBy{Min: from, Max: "+inf"}).Result()
-	if err != nil {
-		return nil, fmt.Errorf("the given-up deliveries: %w", err)
-	}
-	return ids, nil
-}
-
-// PruneGivenUp takes those of the sessions off the list of given-up deliveries whose
-// sealed result is gone, so that nothing is left to deliver again.
-func (s *Store) PruneGivenUp(ctx context.Context, ids []string) error {
-	keys := []string{givenUpKey}
-	args := make([]any, len(ids))
-	for i, id := range ids {
-		keys, args[i] = append(keys, Session{ID: id}.sealedKey()), id
-	}
-	if err := pruneScript.Run(ctx, s.cfg.Redis, keys, args...).Err(); err != nil {
-		return fmt.Errorf("the given-up deliveries: %w", err)
-	}
-	return nil
-}
-
 // Cancel ends a session that has no outcome yet; nothing is posted. With
 // RemovalHanded its removal is left to session:remove, also where no worker took
 // the session yet. RemovedUnknown is for a session whose task is gone, so that
@@ -261,55 +218,10 @@ func (s *Store) Cancel(ctx context.Context, session Session, removal Removal) (b
 	return s.run(ctx, s.cfg.Redis, cancelScript, session, session.Retention.Milliseconds(), string(removal))
 }
 
-// RemovalDelay is between the note that an event was delivered, or will not be,
-// and the DELETE: longer than what Redis with appendfsync everysec can lose, so
-// that a Redis that lost the note finds the session still at MarkSign.
-const RemovalDelay = 2 * time.Second
-
-// Removing reads the note back that allows a DELETE. It did not if the record
-// asks for none, or its RemovalLeft is not over, which for an outcome of KeptReason
-// is the RedeliveryWindow.
-//
-// With waitFor above zero it also waits until at least one replica has the
-// note, or answers ErrNotReplicated after that time.
-func (s *Store) Removing(ctx context.Context, session Session, waitFor time.Duration) (bool, Record, error) {
-	if waitFor <= 0 {
-		return s.removing(ctx, s.cfg.Redis, session)
-	}
-	return s.removingReplicated(ctx, session, waitFor)
-}
-
-func (s *Store) removing(ctx context.Context, rdb redis.Scripter, session Session) (bool, Record, error) {
-	return s.run(ctx, rdb, removingScript, session, RemovalDelay.Milliseconds(), s.cfg.RedeliveryWindow.Milliseconds())
-}
-
-// FailedRemoval says why a session is not removed yet.
-type FailedRemoval struct {
-	Why     string // nothing personal
-	Sent    bool   // the DELETE went out
-	Refused bool   // MarkSign answered it with an error body
-}
-
-// FailRemoval notes that a removal failed, and leaves the next to session:remove.
-func (s *Store) FailRemoval(ctx context.Context, session Session, failed FailedRemoval) (bool, Record, error) {
-	return s.run(ctx, s.cfg.Redis, removalFailedScript, session, failed.Why, flag(failed.Sent), flag(failed.Refused))
-}
-
-func flag(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// EndRemoval notes how the removal ended: Removed or RemovedUnknown.
-func (s *Store) EndRemoval(ctx context.Context, session Session, removal Removal) (bool, Record, error) {
-	return s.run(ctx, s.cfg.Redis, removedScript, session, string(removal))
-}
-
 // Settle is called by the run that ends the session's last task: the record is
-// kept an hour longer than the task, and where delivery was given up, a day longer
-// than the redelivery window and than the sealed result. It did nothing where the removal has not ended.
+// kept an hour longer than the task and, if delivery was given up, a day longer
+// than the redelivery window and than the sealed result. It does nothing if the
+// removal has not ended.
 func (s *Store) Settle(ctx context.Context, session Session) (bool, Record, error) {
 	return s.run(ctx, s.cfg.Redis, settleScript, session, s.cfg.RedeliveryWindow.Milliseconds())
 }
