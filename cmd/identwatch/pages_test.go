@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/hex"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -54,6 +56,39 @@ func TestAPI_WithoutAKeySaysWhichSettingMakesOne(t *testing.T) {
 		if rec.Code != http.StatusNotImplemented || rec.Header().Get("Content-Type") != "application/problem+json" ||
 			!strings.Contains(body, `"no_api_keys"`) || !strings.Contains(body, "identwatch secret api") || !strings.Contains(body, "API_KEYS") {
 			t.Errorf("%s: %d %s", path, rec.Code, body)
+		}
+	}
+}
+
+// What API_RATE says is what the API goes by.
+func TestAPI_HasTheRateOfItsSetting(t *testing.T) {
+	rdb, m := redistest.Embedded()
+	t.Cleanup(func() { _ = rdb.Close(); m.Close() })
+	hash := api.HashKey("iwk_1")
+	variables := secrets()
+	variables["REDIS_URL"], variables["CALLBACK_URL"] = "redis://127.0.0.1:1", "https://app.example/"
+	variables["API_KEYS"] = "sha256:" + hex.EncodeToString(hash[:])
+	for rate, want := range map[string]string{"2000": `"account";q=2000;w=1`, "0": ""} {
+		variables["API_RATE"] = rate
+		environmentOf(t, variables)
+		cfg, err := config.LoadServe(serveChecks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		accounts, err := newAccounts(cfg, closedTo(cfg))
+		if err != nil {
+			t.Fatal(err)
+		}
+		handler, err := newAPI(cfg, accounts, rdb, nil, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodGet, "/v1/sessions/a", http.NoBody)
+		r.Header.Set("Authorization", "Bearer iwk_1")
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, r)
+		if got := rec.Header().Get("RateLimit-Policy"); rec.Code != http.StatusNotFound || got != want {
+			t.Errorf("API_RATE=%s: %d with the policy %s, want %s", rate, rec.Code, got, want)
 		}
 	}
 }
