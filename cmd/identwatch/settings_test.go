@@ -55,7 +55,7 @@ func TestServe_ReportsWhatOnlyItsPartsSee(t *testing.T) {
 		"sentinel":          {"REDIS_URL", "redis-sentinel://h1:26379,h2:26379/0", "REDIS_URL: is not a Redis URL: use"},
 		"too many secrets":  {"WEBHOOK_SECRETS", strings.Join(seventeen, ","), "WEBHOOK_SECRETS: is refused: "},
 		"signing key":       {"WEBHOOK_SIGNING_KEY", signingKeyOfTwoHalves(), "WEBHOOK_SIGNING_KEY: is refused: the two halves"},
-		"callback address":  {"CALLBACK_URL", "https://10.0.0.1/", "CALLBACK_URL: is refused: callback URL has an address"},
+		"callback address":  {"CALLBACK_URL", "https://10.0.0.1/", "CALLBACK_URL: is refused: callback URL has an address that is not allowed: it is not public, so add its network to CALLBACK_ALLOW_NETWORKS"},
 		"callback port":     {"CALLBACK_URL", "https://example.com:22/", "CALLBACK_URL: is refused: callback URL has a port"},
 		"callback metadata": {"CALLBACK_URL", "https://169.254.169.254/", "CALLBACK_URL: is refused: "},
 	} {

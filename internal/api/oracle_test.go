@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/identwatch/identwatch/webhook"
@@ -78,7 +79,7 @@ func TestCallback_SaysTheSameOfEveryAddressThatIsRefused(t *testing.T) {
 		problems = append(problems, p.Errors[0].Problem)
 	}
 	for _, problem := range problems {
-		if problem != problems[0] {
+		if problem != problems[0] || !strings.Contains(problem, "CALLBACK_ALLOW_NETWORKS") {
 			t.Errorf("it says %q, and %q", problems[0], problem)
 		}
 	}
