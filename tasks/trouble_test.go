@@ -145,7 +145,7 @@ func TestEnqueue_SaysWhatToDoAboutRedis(t *testing.T) {
 	}
 }
 
-// The client has enqueued before, so that asynq tells of the script alone.
+// The client has enqueued before, so asynq returns only the error of the script.
 func TestEnqueue_SaysWhatToDoWhenRedisNoLongerTakesAny(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string][]any{

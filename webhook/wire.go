@@ -69,7 +69,7 @@ func (c *meteredConn) end() {
 	c.left = min(c.left, (1+c.posts)*maxWire)
 }
 
-// meterOf returns the meter of a connection that a transport uses, or nil where there is none.
+// meterOf returns the meter of a connection that a transport uses, or nil if it has none.
 func meterOf(conn net.Conn) *meteredConn {
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()

@@ -122,7 +122,7 @@ func (w *Worker) refuseUnsigned(a *account, job tasks.Followed) error {
 	return errUnsigned()
 }
 
-// Why a result may not be posted to where it is to go.
+// Why a result is not posted to its callback URL.
 var (
 	errHostNotListed = errors.New("the callback's host is not among the account's CALLBACK_HOSTS")
 	errOldSeal       = errors.New("an earlier release sealed the result without its callback URL, and nothing vouches for the one in its task")

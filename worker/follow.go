@@ -71,8 +71,8 @@ func (w *Worker) refusesToPoll(ctx context.Context, a *account, job tasks.Follow
 	return false, nil
 }
 
-// take makes this worker the session's holder, where it has room for one more. A
-// session that went further once begins no new record.
+// take makes this worker the session's holder if it has room for one more. A
+// session that already had its outcome gets no new record.
 func (w *Worker) take(ctx context.Context, job tasks.Followed, full bool) (outcome.Record, error) {
 	if full {
 		return w.records.Read(ctx, recordOf(job))

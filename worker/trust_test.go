@@ -480,8 +480,8 @@ func TestTrust_CallbackHostsBoundWhereResultsGo(t *testing.T) {
 	})
 }
 
-// What an earlier release sealed says nothing of where it goes: its task is
-// believed only if something vouches for it.
+// A seal of an earlier release has no callback URL. The one in its task is used
+// only if something vouches for it.
 func TestTrust_AnOldSealGoesOnlyToWhatIsVouchedFor(t *testing.T) {
 	key := tasks.NewPayloadKey()
 	for name, c := range map[string]struct {

@@ -19,7 +19,7 @@ type account struct {
 	events  []webhook.Event // one for each post
 	state   outcome.State
 	removal outcome.Removal
-	sealed  time.Duration // for how long the result is kept; negative where it is erased
+	sealed  time.Duration // for how long the result is kept; negative if it is erased
 }
 
 // finding is a promise that an account breaks, or, where it is explained, what a

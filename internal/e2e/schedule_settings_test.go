@@ -64,7 +64,7 @@ func drawReleases(dice *rand.Rand) releases {
 
 func oneOf[T any](dice *rand.Rand, choices ...T) T { return choices[dice.IntN(len(choices))] }
 
-// least and most bound a setting where it is not known which release's counts.
+// least and most are the bounds of a setting if either release may count.
 func (r releases) least(of func(settings) time.Duration) time.Duration {
 	return min(of(r[0]), of(r[1]))
 }

@@ -21,7 +21,7 @@ import (
 // begins at 32768, others at 49152.
 const first, count = 15000, 32768 - 15000
 
-// Addr returns 127.0.0.1 and a port where nobody listens. Until the test ends no
+// Addr returns 127.0.0.1 and a port that nobody listens on. Until the test ends no
 // other caller gets it, in this process or another.
 func Addr(tb testing.TB) string {
 	tb.Helper()

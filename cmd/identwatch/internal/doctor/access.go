@@ -60,8 +60,8 @@ func takesAnybody(ctx context.Context, stranger *redis.Client) (bool, error) {
 	return err == nil, err
 }
 
-// judgeAccess takes whether Redis is open to anybody, whether the way to it is
-// encrypted, and where it is, if that is known.
+// judgeAccess takes whether Redis is open to anybody, whether the connection is
+// encrypted, and the address of Redis, which may be unknown (the zero Addr).
 func judgeAccess(open, encrypted bool, where netip.Addr) finding {
 	var problems, remedies []string
 	if open {
