@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/closed"
+	"github.com/identwatch/identwatch/internal/closed"
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"

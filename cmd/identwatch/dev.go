@@ -7,10 +7,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/demo"
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/desk"
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
 	"github.com/identwatch/identwatch/internal/api"
+	"github.com/identwatch/identwatch/internal/demo"
+	"github.com/identwatch/identwatch/internal/demo/desk"
+	"github.com/identwatch/identwatch/internal/httpd"
 	"github.com/identwatch/identwatch/internal/monitor"
 )
 

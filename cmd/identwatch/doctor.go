@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/doctor"
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/doctor"
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/tasks"
 )

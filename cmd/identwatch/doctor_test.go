@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/doctor"
+	"github.com/identwatch/identwatch/internal/doctor"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/redistest"
 )

@@ -12,9 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/intake"
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/hostlist"
+	"github.com/identwatch/identwatch/internal/intake"
 	"github.com/identwatch/identwatch/tasks"
 )
 

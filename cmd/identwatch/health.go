@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/httpd"
 )
 
 func newHealth() *cobra.Command {

@@ -9,7 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/system"
+	"github.com/identwatch/identwatch/internal/system"
 )
 
 func main() {

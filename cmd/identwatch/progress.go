@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/screen"
+	"github.com/identwatch/identwatch/internal/screen"
 )
 
 // progress writes of refused tokens, and on a terminal also of the others.

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/httpd"
+	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/webhook"
 )
 

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/screen"
 	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/screen"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )

@@ -16,10 +16,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/closed"
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/system"
+	"github.com/identwatch/identwatch/internal/closed"
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/httpd"
+	"github.com/identwatch/identwatch/internal/system"
 	"github.com/identwatch/identwatch/webhook"
 	"github.com/identwatch/identwatch/worker"
 )

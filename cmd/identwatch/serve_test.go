@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
+	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/internal/redistest"
 	"github.com/identwatch/identwatch/webhook"
 )

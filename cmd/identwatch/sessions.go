@@ -15,7 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/screen"
+	"github.com/identwatch/identwatch/internal/screen"
 	"github.com/identwatch/identwatch/worker"
 )
 

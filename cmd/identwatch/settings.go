@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/closed"
+	"github.com/identwatch/identwatch/internal/closed"
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/hostlist"
 	"github.com/identwatch/identwatch/tasks"

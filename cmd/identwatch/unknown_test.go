@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/doctor"
+	"github.com/identwatch/identwatch/internal/doctor"
 )
 
 // A slip in a name is reported where somebody looks: in the log at the start, beside the faults, and by doctor.

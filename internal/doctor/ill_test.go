@@ -10,8 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/internal/redistest"
 	"github.com/identwatch/identwatch/webhook"
 )

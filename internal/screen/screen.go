@@ -90,6 +90,10 @@ func IsTerminal(w io.Writer) bool {
 	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
+// WantsColours reports whether texts may be coloured: NO_COLOR, of the environment,
+// asks for none.
+func WantsColours() bool { return os.Getenv("NO_COLOR") == "" }
+
 // Size is how many columns and lines a terminal has; 100 by 30 where it does not say.
 func Size(w io.Writer) (columns, lines int) {
 	if f, ok := w.(*os.File); ok {

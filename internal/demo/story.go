@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
+	"github.com/identwatch/identwatch/internal/receiver"
 )
 
 // Describe is a change in a word and a few more.

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/worker"
 )
 

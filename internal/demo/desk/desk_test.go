@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/demo"
+	"github.com/identwatch/identwatch/internal/demo"
 )
 
 // fixture is a demonstration that runs, and its page.

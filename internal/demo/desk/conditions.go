@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/receiver"
 )
 
 // condition is a way for one side to be: well, or not.

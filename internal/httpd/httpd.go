@@ -13,7 +13,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/system"
+	"github.com/identwatch/identwatch/internal/system"
 )
 
 // Server is an HTTP server that is listening.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/screen"
+	"github.com/identwatch/identwatch/internal/screen"
 )
 
 // Options say what to show, and where.

@@ -10,9 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 	"github.com/identwatch/identwatch/worker"

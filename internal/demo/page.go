@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
+	"github.com/identwatch/identwatch/internal/httpd"
 )
 
 // page is the server of the demonstration's pages, nil where there are none.

@@ -3,11 +3,10 @@ package demo
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/screen"
+	"github.com/identwatch/identwatch/internal/screen"
 )
 
 // live shows a table that is redrawn in place, and the events above it.
@@ -22,7 +21,7 @@ type live struct {
 func newLive(terminal io.Writer, full bool) *live {
 	return &live{
 		terminal: terminal, screen: screen.New(terminal), full: full,
-		paint: os.Getenv("NO_COLOR") == "",
+		paint: paint(screen.WantsColours()),
 	}
 }
 

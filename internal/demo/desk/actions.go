@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/demo"
+	"github.com/identwatch/identwatch/internal/demo"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/tasks"
 )

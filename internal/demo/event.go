@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
+	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/webhook"
 )
 

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/demo"
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
+	"github.com/identwatch/identwatch/internal/demo"
+	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/webhook"
 )
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/demo"
+	"github.com/identwatch/identwatch/internal/demo"
 )
 
 // request is sent to the desk, and its answer read.

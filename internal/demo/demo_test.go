@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
+	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/webhook"
 )
 

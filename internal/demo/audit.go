@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/webhook"
 )
 

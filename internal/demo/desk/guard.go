@@ -3,7 +3,7 @@ package desk
 import (
 	"net/http"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/httpd"
+	"github.com/identwatch/identwatch/internal/httpd"
 )
 
 // policy lets the page load its own files and talk to its own server, and nothing

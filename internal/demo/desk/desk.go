@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 
-	"github.com/identwatch/identwatch/cmd/identwatch/internal/demo"
+	"github.com/identwatch/identwatch/internal/demo"
 	"github.com/identwatch/identwatch/internal/marksim"
 )
 
