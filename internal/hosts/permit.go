@@ -1,0 +1,70 @@
+package hosts
+
+import "time"
+
+// Word is what a post tells of the host.
+type Word int
+
+// What a post can tell.
+const (
+	Nothing Word = iota // the host was not asked, or the failure was ours
+	Well                // it answered, if only to refuse what this event asks of it
+	Down                // it is down or overloaded
+)
+
+// Permit is the right to one post.
+type Permit struct {
+	hosts *Hosts
+	host  *host
+	id    string
+	kind  Kind
+	begun time.Time
+	word  Word
+	over  bool
+}
+
+// Report says what the post told of the host; it counts at once, and only the
+// first word does.
+func (p *Permit) Report(w Word) {
+	h := p.hosts
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p.tell(w)
+	h.serve(p.host, time.Now())
+}
+
+// Release gives the permit back. Repeating it is safe.
+func (p *Permit) Release() {
+	h := p.hosts
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p.over {
+		return
+	}
+	p.over = true
+	now := time.Now()
+	if p.host.probe == p { // it told nothing: another may try at once
+		p.host.probe, p.host.probeAt = nil, now
+	}
+	delete(h.underWay, p.id)
+	p.host.underWay--
+	h.posts[p.kind]--
+	h.feed(now)
+	h.serve(p.host, now)
+}
+
+// tell has the host draw its conclusions; the lock is held.
+func (p *Permit) tell(w Word) {
+	if p.word != Nothing || p.over {
+		return
+	}
+	p.word = w
+	now := time.Now()
+	switch w {
+	case Well:
+		p.host.answered(now)
+	case Down:
+		p.host.failed(p, now)
+	case Nothing:
+	}
+}
