@@ -82,7 +82,8 @@ func (i *Inspector) cancel(ctx context.Context, id string, job *tasks.Followed) 
 	if job == nil {
 		return i.cancelUnremoved(ctx, outcome.Session{ID: id})
 	}
-	_, record, err := i.records.Cancel(ctx, recordOf(*job), outcome.RemovalHanded)
+	change, err := i.records.Cancel(ctx, recordOf(*job), outcome.RemovalHanded)
+	record := change.Record
 	if err != nil || record.State != outcome.Cancelled {
 		return record, err
 	}
@@ -97,13 +98,14 @@ func (i *Inspector) cancel(ctx context.Context, id string, job *tasks.Followed) 
 
 // cancelUnremoved cancels a session of which only the record is left.
 func (i *Inspector) cancelUnremoved(ctx context.Context, session outcome.Session) (outcome.Record, error) {
-	_, record, err := i.records.Cancel(ctx, session, outcome.RemovedUnknown)
+	change, err := i.records.Cancel(ctx, session, outcome.RemovedUnknown)
+	record := change.Record
 	if err != nil || record.State != outcome.Cancelled || record.Removal != outcome.RemovalHanded {
 		return record, err
 	}
 	// It was cancelled before, and the tasks were deleted since.
-	_, record, err = i.records.EndRemoval(ctx, session, outcome.RemovedUnknown)
-	return record, err
+	change, err = i.records.EndRemoval(ctx, session, outcome.RemovedUnknown)
+	return change.Record, err
 }
 
 // endTask has the follow task run now, which ends it. Where that is running just

@@ -65,17 +65,17 @@ func (d delivery) postpone(ctx context.Context, why refusal, wait time.Duration)
 
 func (d delivery) claim(ctx context.Context, permit *permit) error {
 	begun := time.Now()
-	claimed, record, err := d.records.Claim(ctx, recordOf(d.job), d.claimant, d.opts.DeliveryTimeout+claimMargin)
+	change, err := d.records.Claim(ctx, recordOf(d.job), d.claimant, d.opts.DeliveryTimeout+claimMargin)
 	switch {
 	case err != nil:
 		d.log.Error("claiming a post failed", "session", d.job.ID(), "error", err)
 		return errRedis()
-	case claimed:
-		return d.attempt(ctx, begun, record, permit)
-	case record.State.AsksPost():
-		return errClaimed(record.ClaimLeft(d.claimant))
+	case change.Applied:
+		return d.attempt(ctx, begun, change.Record, permit)
+	case change.Record.State.AsksPost():
+		return errClaimed(change.Record.ClaimLeft(d.claimant))
 	}
-	return d.end(ctx, record)
+	return d.end(ctx, change.Record)
 }
 
 // attempt posts once and notes the answer.
@@ -91,16 +91,16 @@ func (d delivery) attempt(ctx context.Context, claimed time.Time, r outcome.Reco
 	if answer.Verdict != webhook.Delivered {
 		return d.failed(ctx, r, answer)
 	}
-	var delivered outcome.Record
+	var change outcome.Change
 	noted := d.note("noting a delivery", func(ctx context.Context) (err error) {
-		_, delivered, err = d.records.Deliver(ctx, recordOf(d.job), result)
+		change, err = d.records.Deliver(ctx, recordOf(d.job), result)
 		return err
 	})
 	if !noted {
 		return errRedis()
 	}
-	d.metrics.delivered(d.account.name, delivered)
-	return d.end(ctx, delivered)
+	d.metrics.delivered(d.account.name, change.Record)
+	return d.end(ctx, change.Record)
 }
 
 // windowLeft is for how long the event is posted still.
@@ -117,7 +117,7 @@ func (d delivery) failed(ctx context.Context, r outcome.Record, answer webhook.R
 	}
 	d.log.Warn("posting the event failed; it is posted again", "session", d.job.ID(), "detail", answer.Detail, "attempt", r.Attempts)
 	noted := d.note("noting a failed post", func(ctx context.Context) error {
-		_, _, err := d.records.Fail(ctx, recordOf(d.job), d.claimant, answer.Detail)
+		_, err := d.records.Fail(ctx, recordOf(d.job), d.claimant, answer.Detail)
 		return err
 	})
 	if !noted {
@@ -128,22 +128,21 @@ func (d delivery) failed(ctx context.Context, r outcome.Record, answer webhook.R
 }
 
 func (d delivery) giveUp(ctx context.Context, why string) error {
-	var did bool
-	var ended outcome.Record
+	var change outcome.Change
 	noted := d.note("noting that a delivery was given up", func(ctx context.Context) (err error) {
-		did, ended, err = d.recordGivenUp(ctx, d.job, d.claimant, why)
+		change, err = d.recordGivenUp(ctx, d.job, d.claimant, why)
 		return err
 	})
 	if !noted {
 		return errRedis()
 	}
-	if !did && ended.State.AsksPost() {
-		return errClaimed(ended.ClaimLeft(d.claimant))
+	if !change.Applied && change.Record.State.AsksPost() {
+		return errClaimed(change.Record.ClaimLeft(d.claimant))
 	}
-	if did {
+	if change.Applied {
 		d.tellGivenUp(d.account, d.job.ID(), why)
 	}
-	return d.end(ctx, ended)
+	return d.end(ctx, change.Record)
 }
 
 // end leaves the removal to session:remove, and ends the task.

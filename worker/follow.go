@@ -94,7 +94,7 @@ func (w *Worker) endSession(ctx context.Context, t *asynq.Task, job tasks.Follow
 		return w.recordLost(t, job)
 	}
 	if t.Type() == tasks.TypeFollow || w.tasks.ended(tasks.QueueFollow, job.ID()) {
-		if _, _, err := w.records.Settle(ctx, recordOf(job)); err != nil {
+		if _, err := w.records.Settle(ctx, recordOf(job)); err != nil {
 			return errRedis()
 		}
 	}

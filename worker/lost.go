@@ -54,11 +54,11 @@ func (d delivery) salvage(ctx context.Context) (bool, error) {
 		d.log.Error("the sealed result of a lost record cannot be opened", "session", d.job.ID(), "error", err)
 		return false, nil
 	}
-	did, _, err := d.records.SealHanded(ctx, recordOf(d.job), result, errSalvaged.Error())
-	if did {
+	change, err := d.records.SealHanded(ctx, recordOf(d.job), result, errSalvaged.Error())
+	if change.Applied {
 		d.log.Warn("the session's record in Redis was lost; it was made again from the sealed result", "session", d.job.ID())
 	}
-	return did, err
+	return change.Applied, err
 }
 
 var errSalvaged = errors.New("the session's record was lost, and made again from its sealed result")

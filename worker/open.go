@@ -21,7 +21,7 @@ func (w *Worker) open(ctx context.Context, a *account, job tasks.Followed, r out
 	if !same {
 		return outcome.Result{}, err
 	}
-	if did, _, resealing := w.records.Reseal(ctx, recordOf(job), again, claimant); resealing != nil || !did {
+	if change, resealing := w.records.Reseal(ctx, recordOf(job), again, claimant); resealing != nil || !change.Applied {
 		return outcome.Result{}, err
 	}
 	w.log.Warn("the result was made anew from the same outcome, and sealed again", "session", job.ID())

@@ -20,12 +20,13 @@ const redisPause = 500 * time.Millisecond
 func (f *follower) post(ctx context.Context, s *session) next {
 	defer s.permit.release()
 	begun := time.Now()
-	claimed, record, err := f.claimPost(ctx, s)
+	change, err := f.claimPost(ctx, s)
 	if err != nil {
 		f.log.Error("claiming a post failed", "session", s.id, "error", err)
 		return in(redisPause, stepPost)
 	}
-	if !claimed {
+	record := change.Record
+	if !change.Applied {
 		return f.resume(ctx, s, record)
 	}
 	if s.result != nil {
@@ -49,7 +50,7 @@ func (f *follower) post(ctx context.Context, s *session) next {
 	return f.handOver(ctx, s, answer.Detail, f.hosts.afterFailure(s.receiver, scheduled(record.AttemptsSince(), answer.Cause), answer.RetryAfter))
 }
 
-func (f *follower) claimPost(ctx context.Context, s *session) (bool, outcome.Record, error) {
+func (f *follower) claimPost(ctx context.Context, s *session) (outcome.Change, error) {
 	claim := f.opts.DeliveryTimeout + claimMargin
 	if s.result != nil {
 		return f.records.Seal(ctx, s.record(), *s.result, s.claimant, claim)
@@ -88,30 +89,29 @@ func (f *follower) resume(ctx context.Context, s *session, r outcome.Record) nex
 }
 
 func (f *follower) noteDelivered(s *session) next {
-	var record outcome.Record
+	var change outcome.Change
 	noted := f.note("noting a delivery", func(ctx context.Context) (err error) {
-		_, record, err = f.records.Deliver(ctx, s.record(), *s.result)
+		change, err = f.records.Deliver(ctx, s.record(), *s.result)
 		return err
 	})
 	if noted {
-		f.metrics.delivered(s.account.name, record)
+		f.metrics.delivered(s.account.name, change.Record)
 	}
 	s.result = nil
 	return in(outcome.RemovalDelay, stepRemove)
 }
 
 func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next {
-	var did bool
-	var record outcome.Record
+	var change outcome.Change
 	noted := f.note("noting that a delivery was given up", func(ctx context.Context) (err error) {
-		did, record, err = f.recordGivenUp(ctx, s.Followed, s.claimant, why)
+		change, err = f.recordGivenUp(ctx, s.Followed, s.claimant, why)
 		return err
 	})
 	if !noted {
 		return now(stepPost)
 	}
-	if !did {
-		return f.resume(ctx, s, record)
+	if !change.Applied {
+		return f.resume(ctx, s, change.Record)
 	}
 	f.tellGivenUp(s.account, s.id, why)
 	s.result = nil
@@ -119,10 +119,10 @@ func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next
 }
 
 // recordGivenUp keeps with the record what it takes to deliver it after all.
-func (w *Worker) recordGivenUp(ctx context.Context, job tasks.Followed, claimant, why string) (bool, outcome.Record, error) {
+func (w *Worker) recordGivenUp(ctx context.Context, job tasks.Followed, claimant, why string) (outcome.Change, error) {
 	task, err := tasks.NewDeliverTask(job)
 	if err != nil {
-		return false, outcome.Record{}, err
+		return outcome.Change{}, err
 	}
 	return w.records.GiveUp(ctx, recordOf(job), claimant, why, task.Payload())
 }
@@ -135,17 +135,16 @@ func (w *Worker) tellGivenUp(a *account, id, why string) {
 // handOver notes that webhook:deliver posts the event, and then enqueues it.
 // Whoever finds the note without the task makes the task.
 func (f *follower) handOver(ctx context.Context, s *session, why string, after time.Duration) next {
-	var record outcome.Record
-	var did bool
+	var change outcome.Change
 	noted := f.note("handing a delivery over", func(ctx context.Context) (err error) {
-		did, record, err = f.records.HandOver(ctx, s.record(), s.claimant, why)
+		change, err = f.records.HandOver(ctx, s.record(), s.claimant, why)
 		return err
 	})
 	if !noted {
 		return now(stepPost)
 	}
-	if !did {
-		return f.resume(ctx, s, record)
+	if !change.Applied {
+		return f.resume(ctx, s, change.Record)
 	}
 	return f.enqueueDelivery(s.Followed, after)
 }
@@ -157,18 +156,18 @@ func (f *follower) handSealed(ctx context.Context, s *session) next {
 	if s.result == nil {
 		return f.handOver(ctx, s, s.refused.String(), after)
 	}
-	did, record, err := f.records.SealHanded(ctx, s.record(), *s.result, s.refused.String())
+	change, err := f.records.SealHanded(ctx, s.record(), *s.result, s.refused.String())
 	if err != nil {
 		f.log.Error("sealing an outcome failed", "session", s.id, "error", err)
 		return in(redisPause, stepHand)
 	}
-	if !did && record.State == outcome.Sealed {
+	if !change.Applied && change.Record.State == outcome.Sealed {
 		return f.handOver(ctx, s, s.refused.String(), after)
 	}
-	if !did {
-		return f.resume(ctx, s, record)
+	if !change.Applied {
+		return f.resume(ctx, s, change.Record)
 	}
-	f.metrics.final(s.account.name, record)
+	f.metrics.final(s.account.name, change.Record)
 	return f.enqueueDelivery(s.Followed, after)
 }
 

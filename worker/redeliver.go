@@ -130,18 +130,18 @@ func decodeTask(id string, payload []byte) (tasks.Followed, error) {
 // than its sealed result is kept. Repeating it is safe. id is account:token. The
 // error is one of those above, or of Redis.
 func (d *Redelivery) Redeliver(ctx context.Context, id string) error {
-	did, record, err := d.records.Redeliver(ctx, outcome.Session{ID: id})
+	change, err := d.records.Redeliver(ctx, outcome.Session{ID: id})
 	if err != nil {
 		return err
 	}
-	job, err := redeliverable(id, record)
+	job, err := redeliverable(id, change.Record)
 	switch {
 	case err != nil:
 		return err
-	case !did:
+	case !change.Applied:
 		return ErrNotGivenUp
 	}
-	if asked := record.Redelivered; !asked.Equal(record.Now) {
+	if asked := change.Record.Redelivered; !asked.Equal(change.Record.Now) {
 		return d.tasks.ensureDelivery(ctx, job, 0)
 	}
 	return d.ensureNew(ctx, job)

@@ -129,7 +129,7 @@ func TestRedeliver_SaysWhyNot(t *testing.T) {
 			t.Errorf("followed: %v", err)
 		}
 		store := outcome.NewStore(outcome.Config{Redis: w.rdb})
-		if _, _, err := store.Cancel(w.ctx, outcome.Session{ID: "default:stopped"}, outcome.RemovalHanded); err != nil {
+		if _, err := store.Cancel(w.ctx, outcome.Session{ID: "default:stopped"}, outcome.RemovalHanded); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.redelivery().Redeliver(w.ctx, "default:stopped"); !errors.Is(err, ErrCancelled) {
@@ -144,8 +144,8 @@ func TestRedeliver_ANoteWithoutATaskIsFound(t *testing.T) {
 		p := w.start()
 		w.giveUp("a")
 		p.stop()
-		if did, _, err := p.records.Redeliver(w.ctx, outcome.Session{ID: "default:a"}); err != nil || !did {
-			t.Fatal(did, err)
+		if change, err := p.records.Redeliver(w.ctx, outcome.Session{ID: "default:a"}); err != nil || !change.Applied {
+			t.Fatal(change.Applied, err)
 		}
 		w.start()
 		w.await("the delivery", time.Minute, func() bool { return w.record("a").State == outcome.Delivered })

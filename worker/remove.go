@@ -59,9 +59,9 @@ func (w *Worker) tryRemoval(ctx context.Context, a *account, job tasks.Followed)
 	if err != nil {
 		return removal{}, err
 	}
-	allowed, record, err := w.records.Removing(ctx, session, waitFor)
-	if err != nil || !allowed {
-		return removal{record: record}, err
+	change, err := w.records.Removing(ctx, session, waitFor)
+	if err != nil || !change.Applied {
+		return removal{record: change.Record}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.removeTimeout())
 	defer cancel()
@@ -70,7 +70,7 @@ func (w *Worker) tryRemoval(ctx context.Context, a *account, job tasks.Followed)
 	if answer.Verdict != marksign.Removed {
 		w.metrics.removals.WithLabelValues(a.name, resultFailed).Inc()
 	}
-	return removal{true, record, answer}, nil
+	return removal{true, change.Record, answer}, nil
 }
 
 // removeStep removes the session at MarkSign; what fails goes to session:remove.
@@ -94,7 +94,7 @@ func (f *follower) removeStep(ctx context.Context, s *session) next {
 	}
 	if err == nil && try.answer.Verdict == marksign.Removed {
 		f.note("noting a removal", func(ctx context.Context) error {
-			_, _, err := f.records.EndRemoval(ctx, s.record(), outcome.Removed)
+			_, err := f.records.EndRemoval(ctx, s.record(), outcome.Removed)
 			return err
 		})
 		f.metrics.removals.WithLabelValues(s.account.name, string(outcome.Removed)).Inc()
@@ -112,16 +112,15 @@ func (f *follower) handRemoval(s *session, try removal, cause error) next {
 	if cause != nil {
 		failed = outcome.FailedRemoval{Why: cause.Error()}
 	}
-	var did bool
-	var record outcome.Record
+	var change outcome.Change
 	f.note("noting that a removal failed", func(ctx context.Context) (err error) {
-		did, record, err = f.records.FailRemoval(ctx, s.record(), failed)
+		change, err = f.records.FailRemoval(ctx, s.record(), failed)
 		return err
 	})
-	if !did {
+	if !change.Applied {
 		return now(stepEnd) // another worker removed it meanwhile
 	}
-	after := retryPause(record.Removals, try.answer.RetryAfter)
+	after := retryPause(change.Record.Removals, try.answer.RetryAfter)
 	f.note("enqueueing a removal", func(ctx context.Context) error { return f.tasks.ensureRemoval(ctx, s.Followed, after) })
 	return now(stepEnd)
 }
@@ -194,18 +193,18 @@ func (w *Worker) noteRemoval(ctx context.Context, t *asynq.Task, job tasks.Follo
 	if try.answer.Verdict == marksign.Removed {
 		return w.endRemoval(ctx, t, job, outcome.Removed)
 	}
-	var did bool
-	var record outcome.Record
+	var change outcome.Change
 	noted := w.note("noting that a removal failed", func(ctx context.Context) (err error) {
-		did, record, err = w.records.FailRemoval(ctx, recordOf(job), try.failed())
+		change, err = w.records.FailRemoval(ctx, recordOf(job), try.failed())
 		return err
 	})
 	switch {
 	case !noted:
 		return errRedis()
-	case !did: // somebody removed it meanwhile, or Redis lost the note that allows it
-		return w.notRemovable(ctx, t, job, record)
+	case !change.Applied: // somebody removed it meanwhile, or Redis lost the note that allows it
+		return w.notRemovable(ctx, t, job, change.Record)
 	}
+	record := change.Record
 	left := removeWindow - record.Now.Sub(record.RemoveBegun)
 	if record.Refusals >= removeRefusals || left < time.Second {
 		level := slog.LevelError
@@ -220,16 +219,16 @@ func (w *Worker) noteRemoval(ctx context.Context, t *asynq.Task, job tasks.Follo
 }
 
 func (w *Worker) endRemoval(ctx context.Context, t *asynq.Task, job tasks.Followed, how outcome.Removal) error {
-	var record outcome.Record
+	var change outcome.Change
 	noted := w.note("noting the end of a removal", func(ctx context.Context) (err error) {
-		_, record, err = w.records.EndRemoval(ctx, recordOf(job), how)
+		change, err = w.records.EndRemoval(ctx, recordOf(job), how)
 		return err
 	})
 	if !noted {
 		return errRedis()
 	}
 	w.metrics.removals.WithLabelValues(w.accounts.of(job.Session).name, string(how)).Inc()
-	return w.endSession(ctx, t, job, record)
+	return w.endSession(ctx, t, job, change.Record)
 }
 
 // replicas remembers for a moment whether Redis has any. It is safe for

@@ -32,7 +32,7 @@ func (f *follower) noteUnusable(ctx context.Context, s *session, a marksign.Answ
 	if a.Salvage != nil {
 		body = a.Salvage.Body
 	}
-	if _, _, err := f.records.NoteUnusable(ctx, s.record(), f.holder, a.Detail, body); err != nil {
+	if _, err := f.records.NoteUnusable(ctx, s.record(), f.holder, a.Detail, body); err != nil {
 		f.log.Error("noting an answer that cannot be used failed", "session", s.id, "error", err)
 		return false
 	}

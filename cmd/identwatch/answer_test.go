@@ -25,7 +25,7 @@ func TestAnswer_PrintsWhatCouldNotBeUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	const sent = "{\"status\":\"ok\",\"token\":\"other\"}\n"
-	if did, _, err := store.NoteUnusable(t.Context(), session, "w", "ok for another token", []byte(sent)); err != nil || !did {
+	if change, err := store.NoteUnusable(t.Context(), session, "w", "ok for another token", []byte(sent)); err != nil || !change.Applied {
 		t.Fatal(err)
 	}
 	try := func(args ...string) (code int, stdout, stderr string) {

@@ -42,7 +42,7 @@ func someSessions(t *testing.T, server *redistest.Server) {
 	}
 	handed := outcome.Session{ID: "default:handed", Retention: time.Hour}
 	result := outcome.Result{Type: "identification.refused", Reason: "canceled", Polls: 7, Time: time.Now(), Body: []byte("PERSONAL"), Instructions: new(outcome.Instructions)}
-	if _, _, err := store.SealHanded(t.Context(), handed, result, "HTTP 503"); err != nil {
+	if _, err := store.SealHanded(t.Context(), handed, result, "HTTP 503"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := worker.NewInspector(rdb).Cancel(t.Context(), "", "stopped"); err != nil {

@@ -31,12 +31,12 @@ func givenUp(t *testing.T, server *redistest.Server, account, callbackURL string
 			t.Fatal(err)
 		}
 		session := outcome.Session{ID: job.ID(), Retention: time.Hour}
-		_, _, err = store.Seal(t.Context(), session, outcome.Result{Type: "identification.completed", Time: time.Now(), Body: []byte("PERSONAL"), Instructions: new(outcome.Instructions)}, "a", time.Second)
+		_, err = store.Seal(t.Context(), session, outcome.Result{Type: "identification.completed", Time: time.Now(), Body: []byte("PERSONAL"), Instructions: new(outcome.Instructions)}, "a", time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if did, _, err := store.GiveUp(t.Context(), session, "a", "HTTP 500", task.Payload()); err != nil || !did {
-			t.Fatal(did, err)
+		if change, err := store.GiveUp(t.Context(), session, "a", "HTTP 500", task.Payload()); err != nil || !change.Applied {
+			t.Fatal(change.Applied, err)
 		}
 	}
 }

@@ -363,8 +363,8 @@ func (d *desk) seal(account, token string) {
 	store := outcome.NewStore(outcome.Config{Redis: d.rdb, Keyring: keyring, SessionTimeout: time.Minute, DeliveryWindow: time.Minute})
 	session := outcome.Session{ID: account + ":" + token, Retention: time.Hour}
 	result := outcome.Result{Type: string(webhook.Refused), Reason: "refused", Time: time.Now(), Body: []byte("{}"), Instructions: new(outcome.Instructions)}
-	if did, _, err := store.Seal(context.Background(), session, result, "a worker", time.Minute); err != nil || !did {
-		d.t.Fatal(did, err)
+	if change, err := store.Seal(context.Background(), session, result, "a worker", time.Minute); err != nil || !change.Applied {
+		d.t.Fatal(change.Applied, err)
 	}
 }
 

@@ -156,10 +156,10 @@ func giveUp(t *testing.T, rdb *redis.Client, token string) {
 	}
 	ctx, session := context.Background(), outcome.Session{ID: "default:" + token, Retention: time.Hour}
 	result := outcome.Result{Type: string(webhook.Refused), Reason: "refused", Time: time.Now(), Body: []byte("{}"), Instructions: new(outcome.Instructions)}
-	sealed, _, err := store.Seal(ctx, session, result, "a worker", time.Minute)
-	gaveUp, _, endErr := store.GiveUp(ctx, session, "a worker", "HTTP 410", task.Payload())
-	if !sealed || !gaveUp || err != nil || endErr != nil {
-		t.Fatal(sealed, err, gaveUp, endErr)
+	sealed, err := store.Seal(ctx, session, result, "a worker", time.Minute)
+	gaveUp, endErr := store.GiveUp(ctx, session, "a worker", "HTTP 410", task.Payload())
+	if !sealed.Applied || !gaveUp.Applied || err != nil || endErr != nil {
+		t.Fatal(sealed.Applied, err, gaveUp.Applied, endErr)
 	}
 }
 

@@ -106,7 +106,8 @@ func FuzzDecode(f *testing.F) {
 		case misshape%8 == 7:
 			reply[2] = map[any]any{"v": "1"}
 		}
-		done, r, err := decode(reply)
+		change, err := decode(reply)
+		done, r := change.Applied, change.Record
 		_ = r.ClaimLeft("x")
 		readable := !wrong && (len(pairs) == 0 || sent["v"] == "1")
 		if (err == nil) != readable || err != nil && (done || r.State != None) {
@@ -148,14 +149,14 @@ func FuzzFields(f *testing.F) {
 		}
 		for name, call := range everyMethod(ctx, s) {
 			set()
-			did, r, err := call()
-			if err != nil && (strings.Contains(err.Error(), "SEALED-MARK") || did || r.State != None) {
-				t.Errorf("%s of state %q: did %v, %v", name, state, did, err)
+			change, err := call()
+			if err != nil && (strings.Contains(err.Error(), "SEALED-MARK") || change.Applied || change.Record.State != None) {
+				t.Errorf("%s of state %q: applied %v, %v", name, state, change.Applied, err)
 			}
 			before := State(state)
 			posts, removes := before.AsksPost(), before.MayRemove()
 			switch {
-			case !did:
+			case !change.Applied:
 			case strings.HasPrefix(name, "post") && !posts && (name != "post: give up" || before != GivenUp):
 				t.Errorf("%s was done in state %q", name, state)
 			case strings.HasPrefix(name, "remove") && !removes:
@@ -166,35 +167,35 @@ func FuzzFields(f *testing.F) {
 }
 
 // everyMethod are the store's methods that change a record, by a claimant "a".
-func everyMethod(ctx context.Context, s *Store) map[string]func() (bool, Record, error) {
-	return map[string]func() (bool, Record, error){
-		"post: claim":     func() (bool, Record, error) { return s.Claim(ctx, session, "a", claimTime) },
-		"post: fail":      func() (bool, Record, error) { return s.Fail(ctx, session, "a", "why") },
-		"post: hand over": func() (bool, Record, error) { return s.HandOver(ctx, session, "a", "why") },
-		"post: give up":   func() (bool, Record, error) { return s.GiveUp(ctx, session, "a", "why", []byte("task")) },
-		"seal":            func() (bool, Record, error) { return s.Seal(ctx, session, result, "a", claimTime) },
-		"post: reseal":    func() (bool, Record, error) { return s.Reseal(ctx, session, result, "a") },
-		"redeliver":       func() (bool, Record, error) { return s.Redeliver(ctx, session) },
-		"seal handed":     func() (bool, Record, error) { return s.SealHanded(ctx, session, result, "why") },
-		"deliver":         func() (bool, Record, error) { return s.Deliver(ctx, session, result) },
-		"cancel":          func() (bool, Record, error) { return s.Cancel(ctx, session, RemovalHanded) },
-		"settle":          func() (bool, Record, error) { return s.Settle(ctx, session) },
-		"remove: note":    func() (bool, Record, error) { return s.Removing(ctx, session, 0) },
-		"remove: fail": func() (bool, Record, error) {
+func everyMethod(ctx context.Context, s *Store) map[string]func() (Change, error) {
+	return map[string]func() (Change, error){
+		"post: claim":     func() (Change, error) { return s.Claim(ctx, session, "a", claimTime) },
+		"post: fail":      func() (Change, error) { return s.Fail(ctx, session, "a", "why") },
+		"post: hand over": func() (Change, error) { return s.HandOver(ctx, session, "a", "why") },
+		"post: give up":   func() (Change, error) { return s.GiveUp(ctx, session, "a", "why", []byte("task")) },
+		"seal":            func() (Change, error) { return s.Seal(ctx, session, result, "a", claimTime) },
+		"post: reseal":    func() (Change, error) { return s.Reseal(ctx, session, result, "a") },
+		"redeliver":       func() (Change, error) { return s.Redeliver(ctx, session) },
+		"seal handed":     func() (Change, error) { return s.SealHanded(ctx, session, result, "why") },
+		"deliver":         func() (Change, error) { return s.Deliver(ctx, session, result) },
+		"cancel":          func() (Change, error) { return s.Cancel(ctx, session, RemovalHanded) },
+		"settle":          func() (Change, error) { return s.Settle(ctx, session) },
+		"remove: note":    func() (Change, error) { return s.Removing(ctx, session, 0) },
+		"remove: fail": func() (Change, error) {
 			return s.FailRemoval(ctx, session, FailedRemoval{Why: "why", Sent: true})
 		},
-		"remove: end": func() (bool, Record, error) { return s.EndRemoval(ctx, session, Removed) },
-		"follow": func() (bool, Record, error) {
+		"remove: end": func() (Change, error) { return s.EndRemoval(ctx, session, Removed) },
+		"follow": func() (Change, error) {
 			r, err := s.Follow(ctx, session, "a")
-			return err == nil, r, err
+			return Change{err == nil, r}, err
 		},
-		"take over": func() (bool, Record, error) {
+		"take over": func() (Change, error) {
 			r, err := s.TakeOver(ctx, session, "a")
-			return err == nil, r, err
+			return Change{err == nil, r}, err
 		},
-		"keep": func() (bool, Record, error) {
+		"keep": func() (Change, error) {
 			r, err := s.Keep(ctx, session)
-			return err == nil, r, err
+			return Change{err == nil, r}, err
 		},
 	}
 }

@@ -12,13 +12,13 @@ import (
 // GiveUp ends the delivery without a receiver's word. The sealed result stays
 // for the redelivery window, counted from the first time, and the task, the
 // payload of webhook:deliver, stays with it.
-func (s *Store) GiveUp(ctx context.Context, session Session, claimant, why string, task []byte) (bool, Record, error) {
+func (s *Store) GiveUp(ctx context.Context, session Session, claimant, why string, task []byte) (Change, error) {
 	return s.run(ctx, s.cfg.Redis, giveUpScript, session, claimant, why, s.cfg.RedeliveryWindow.Milliseconds(), task)
 }
 
-// Redeliver asks for a given-up event to be posted once more. It did not where
-// the event was not given up, or its sealed result is erased.
-func (s *Store) Redeliver(ctx context.Context, session Session) (bool, Record, error) {
+// Redeliver asks for a given-up event to be posted once more. It is not
+// applied if the event was not given up, or its sealed result is erased.
+func (s *Store) Redeliver(ctx context.Context, session Session) (Change, error) {
 	return s.run(ctx, s.cfg.Redis, redeliverScript, session)
 }
 

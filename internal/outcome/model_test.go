@@ -100,20 +100,20 @@ func newMachine(t *rapid.T, rdb *redis.Client, m *miniredis.Miniredis) *machine 
 
 // step calls the store and the story, at times twice, as a client does whose
 // connection broke before the answer: that changes no more than a count.
-func (w *machine) step(t *rapid.T, claimant string, call func() (bool, Record, error), tell func() bool) {
+func (w *machine) step(t *rapid.T, claimant string, call func() (Change, error), tell func() bool) {
 	before := w.story
 	times := rapid.SampledFrom([]int{1, 1, 1, 2}).Draw(t, "times")
 	for range times {
 		want := tell()
-		did, r, err := call()
-		if err != nil || did != want {
-			t.Fatalf("did %v, error %v, want %v; the story before: %+v", did, err, want, before)
+		change, err := call()
+		if err != nil || change.Applied != want {
+			t.Fatalf("applied %v, error %v, want %v; the story before: %+v", change.Applied, err, want, before)
 		}
-		w.compare(t, r)
-		if did && claimant != "" {
+		w.compare(t, change.Record)
+		if change.Applied && claimant != "" {
 			w.noteClaim(t, claimant)
 		}
-		w.see(t, r)
+		w.see(t, change.Record)
 	}
 }
 

@@ -30,22 +30,22 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 	actions := map[string]func(*rapid.T){
 		"follow": func(t *rapid.T) {
 			holder := someWorker.Draw(t, "holder")
-			w.step(t, "", func() (bool, Record, error) {
+			w.step(t, "", func() (Change, error) {
 				r, err := store.Follow(w.ctx, session, holder)
-				return true, r, err
+				return Change{true, r}, err
 			}, func() bool { return story.follow(w.now, holder) })
 		},
 		"take over": func(t *rapid.T) {
 			holder := someWorker.Draw(t, "holder")
-			w.step(t, "", func() (bool, Record, error) {
+			w.step(t, "", func() (Change, error) {
 				r, err := store.TakeOver(w.ctx, session, holder)
-				return true, r, err
+				return Change{true, r}, err
 			}, func() bool { return story.state == None || story.follow(w.now, holder) })
 		},
 		"keep": func(t *rapid.T) {
-			w.step(t, "", func() (bool, Record, error) {
+			w.step(t, "", func() (Change, error) {
 				r, err := store.Keep(w.ctx, session)
-				return true, r, err
+				return Change{true, r}, err
 			}, func() bool { return story.keep(w.now) })
 		},
 		"prune": func(t *rapid.T) {
@@ -64,70 +64,70 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 		},
 		"seal": func(t *rapid.T) {
 			by, r := someWorker.Draw(t, "claimant"), someResult.Draw(t, "result")
-			w.step(t, by, func() (bool, Record, error) { return store.Seal(w.ctx, session, r, by, claimTime) },
+			w.step(t, by, func() (Change, error) { return store.Seal(w.ctx, session, r, by, claimTime) },
 				func() bool { return story.seal(w.now, r, Sealed, by, "") })
 		},
 		"seal handed": func(t *rapid.T) {
 			r, why := someResult.Draw(t, "result"), someWhy.Draw(t, "why")
-			w.step(t, "", func() (bool, Record, error) { return store.SealHanded(w.ctx, session, r, why) },
+			w.step(t, "", func() (Change, error) { return store.SealHanded(w.ctx, session, r, why) },
 				func() bool { return story.seal(w.now, r, Handed, "", why) })
 		},
 		"claim": func(t *rapid.T) {
 			by := someWorker.Draw(t, "claimant")
-			w.step(t, by, func() (bool, Record, error) { return store.Claim(w.ctx, session, by, claimTime) },
+			w.step(t, by, func() (Change, error) { return store.Claim(w.ctx, session, by, claimTime) },
 				func() bool { return story.claim(w.now, by) })
 		},
 		"fail": func(t *rapid.T) {
 			by, why := someWorker.Draw(t, "claimant"), someWhy.Draw(t, "why")
-			w.step(t, "", func() (bool, Record, error) { return store.Fail(w.ctx, session, by, why) },
+			w.step(t, "", func() (Change, error) { return store.Fail(w.ctx, session, by, why) },
 				func() bool { return story.fail(w.now, by, why) })
 		},
 		"hand over": func(t *rapid.T) {
 			by, why := someWorker.Draw(t, "claimant"), someWhy.Draw(t, "why")
-			w.step(t, "", func() (bool, Record, error) { return store.HandOver(w.ctx, session, by, why) },
+			w.step(t, "", func() (Change, error) { return store.HandOver(w.ctx, session, by, why) },
 				func() bool { return story.handOver(w.now, by, why) })
 		},
 		"deliver": func(t *rapid.T) {
 			r := someResult.Draw(t, "result")
-			w.step(t, "", func() (bool, Record, error) { return store.Deliver(w.ctx, session, r) },
+			w.step(t, "", func() (Change, error) { return store.Deliver(w.ctx, session, r) },
 				func() bool { return story.deliver(w.now, r) })
 		},
 		"give up": func(t *rapid.T) {
 			by, why := someWorker.Draw(t, "claimant"), someWhy.Draw(t, "why")
-			w.step(t, "", func() (bool, Record, error) { return store.GiveUp(w.ctx, session, by, why, []byte("task")) },
+			w.step(t, "", func() (Change, error) { return store.GiveUp(w.ctx, session, by, why, []byte("task")) },
 				func() bool { return story.giveUp(w.now, by, why) })
 		},
 		"redeliver": func(t *rapid.T) {
-			w.step(t, "", func() (bool, Record, error) { return store.Redeliver(w.ctx, session) },
+			w.step(t, "", func() (Change, error) { return store.Redeliver(w.ctx, session) },
 				func() bool { return story.redeliver(w.now) })
 		},
 		"reseal": func(t *rapid.T) {
 			by, same := someWorker.Draw(t, "claimant"), story.told
 			same.Instructions = instructions
-			w.step(t, "", func() (bool, Record, error) { return store.Reseal(w.ctx, session, same, by) },
+			w.step(t, "", func() (Change, error) { return store.Reseal(w.ctx, session, same, by) },
 				func() bool { return story.reseal(w.now, by) })
 		},
 		"cancel": func(t *rapid.T) {
 			removal := rapid.SampledFrom([]Removal{RemovalHanded, RemovalHanded, RemovedUnknown}).Draw(t, "removal")
-			w.step(t, "", func() (bool, Record, error) { return store.Cancel(w.ctx, session, removal) },
+			w.step(t, "", func() (Change, error) { return store.Cancel(w.ctx, session, removal) },
 				func() bool { return story.cancel(w.now, removal) })
 		},
 		"removing": func(t *rapid.T) {
-			w.step(t, "", func() (bool, Record, error) { return store.Removing(w.ctx, session, 0) },
+			w.step(t, "", func() (Change, error) { return store.Removing(w.ctx, session, 0) },
 				func() bool { return story.removing(w.now) })
 		},
 		"fail removal": func(t *rapid.T) {
 			failed := someFailure.Draw(t, "failed")
-			w.step(t, "", func() (bool, Record, error) { return store.FailRemoval(w.ctx, session, failed) },
+			w.step(t, "", func() (Change, error) { return store.FailRemoval(w.ctx, session, failed) },
 				func() bool { return story.failRemoval(failed) })
 		},
 		"end removal": func(t *rapid.T) {
 			how := rapid.SampledFrom([]Removal{Removed, RemovedUnknown}).Draw(t, "how")
-			w.step(t, "", func() (bool, Record, error) { return store.EndRemoval(w.ctx, session, how) },
+			w.step(t, "", func() (Change, error) { return store.EndRemoval(w.ctx, session, how) },
 				func() bool { return story.endRemoval(how) })
 		},
 		"settle": func(t *rapid.T) {
-			w.step(t, "", func() (bool, Record, error) { return store.Settle(w.ctx, session) },
+			w.step(t, "", func() (Change, error) { return store.Settle(w.ctx, session) },
 				func() bool { return story.settle(w.now) })
 		},
 		"time passes":               func(t *rapid.T) { w.pause(shortPause.Draw(t, "pause")) },

@@ -105,6 +105,15 @@ type Record struct {
 	sealed   []byte
 }
 
+// Change is what came of a call that was to change a record.
+type Change struct {
+	// Applied reports whether the record says now what was asked for. If it is
+	// false, the record was left as it was, and says who was first.
+	Applied bool
+	// Record is the record afterwards; its State is None if there is none.
+	Record Record
+}
+
 // HasSealed reports whether the sealed result is there.
 func (r Record) HasSealed() bool { return len(r.sealed) > 0 }
 
@@ -139,26 +148,26 @@ func (r Record) ClaimLeft(claimant string) time.Duration {
 
 // decode reads the answer of a script: whether it did what was asked, Redis's
 // time in milliseconds, the record, and the sealed result.
-func decode(reply any) (did bool, r Record, err error) {
+func decode(reply any) (Change, error) {
 	parts, ok := reply.([]any)
 	if !ok || len(parts) != 4 {
-		return false, Record{}, errors.New("a script answered in another shape")
+		return Change{}, errors.New("a script answered in another shape")
 	}
-	outcome, ok1 := parts[0].(int64)
+	applied, ok1 := parts[0].(int64)
 	now, ok2 := parts[1].(string)
 	pairs, ok3 := parts[2].([]any)
 	sealed, ok4 := parts[3].(string)
 	if !ok1 || !ok2 || !ok3 || !ok4 {
-		return false, Record{}, errors.New("a script answered in another shape")
+		return Change{}, errors.New("a script answered in another shape")
 	}
-	r.Now = millis(now)
+	r := Record{Now: millis(now)}
 	if len(pairs) > 0 {
 		if err := r.fill(fieldsOf(pairs)); err != nil {
-			return false, Record{}, err
+			return Change{}, err
 		}
 		r.sealed = []byte(sealed)
 	}
-	return outcome == 1, r, nil
+	return Change{applied == 1, r}, nil
 }
 
 // fieldsOf reads a hash as a script answers it: names and values by turns.

@@ -12,20 +12,20 @@ import (
 // that a Redis that lost the note finds the session still at MarkSign.
 const RemovalDelay = 2 * time.Second
 
-// Removing reads the note back that allows a DELETE. It did not if the record
-// asks for none, or its RemovalLeft is not over, which for an outcome of KeptReason
-// is the RedeliveryWindow.
+// Removing reads the note back that allows a DELETE. It is not applied if
+// the record asks for none, or its RemovalLeft is not over, which for an outcome of
+// KeptReason is the RedeliveryWindow.
 //
 // With waitFor above zero it also waits until at least one replica has the
 // note, or answers ErrNotReplicated after that time.
-func (s *Store) Removing(ctx context.Context, session Session, waitFor time.Duration) (bool, Record, error) {
+func (s *Store) Removing(ctx context.Context, session Session, waitFor time.Duration) (Change, error) {
 	if waitFor <= 0 {
 		return s.removing(ctx, s.cfg.Redis, session)
 	}
 	return s.removingReplicated(ctx, session, waitFor)
 }
 
-func (s *Store) removing(ctx context.Context, rdb redis.Scripter, session Session) (bool, Record, error) {
+func (s *Store) removing(ctx context.Context, rdb redis.Scripter, session Session) (Change, error) {
 	return s.run(ctx, rdb, removingScript, session, RemovalDelay.Milliseconds(), s.cfg.RedeliveryWindow.Milliseconds())
 }
 
@@ -37,7 +37,7 @@ type FailedRemoval struct {
 }
 
 // FailRemoval notes that a removal failed, and leaves the next to session:remove.
-func (s *Store) FailRemoval(ctx context.Context, session Session, failed FailedRemoval) (bool, Record, error) {
+func (s *Store) FailRemoval(ctx context.Context, session Session, failed FailedRemoval) (Change, error) {
 	return s.run(ctx, s.cfg.Redis, removalFailedScript, session, failed.Why, flag(failed.Sent), flag(failed.Refused))
 }
 
@@ -49,6 +49,6 @@ func flag(b bool) int {
 }
 
 // EndRemoval notes how the removal ended: Removed or RemovedUnknown.
-func (s *Store) EndRemoval(ctx context.Context, session Session, removal Removal) (bool, Record, error) {
+func (s *Store) EndRemoval(ctx context.Context, session Session, removal Removal) (Change, error) {
 	return s.run(ctx, s.cfg.Redis, removedScript, session, string(removal))
 }

@@ -38,23 +38,23 @@ type conner interface {
 	Conn() *redis.Conn
 }
 
-func (s *Store) removingReplicated(ctx context.Context, session Session, waitFor time.Duration) (bool, Record, error) {
+func (s *Store) removingReplicated(ctx context.Context, session Session, waitFor time.Duration) (Change, error) {
 	client, ok := s.cfg.Redis.(conner)
 	if !ok {
-		return false, Record{}, ErrNotReplicated
+		return Change{}, ErrNotReplicated
 	}
 	conn := client.Conn()
 	defer conn.Close() //nolint:errcheck // gives the connection back to the pool
-	did, r, err := s.removing(ctx, conn, session)
-	if err != nil || !did {
-		return did, r, err
+	change, err := s.removing(ctx, conn, session)
+	if err != nil || !change.Applied {
+		return change, err
 	}
 	replicas, err := conn.Wait(ctx, 1, waitFor).Result()
 	if err != nil {
-		return false, r, fmt.Errorf("waiting for a replica: %w", err)
+		return Change{Record: change.Record}, fmt.Errorf("waiting for a replica: %w", err)
 	}
 	if replicas < 1 {
-		return false, r, ErrNotReplicated
+		return Change{Record: change.Record}, ErrNotReplicated
 	}
-	return true, r, nil
+	return change, nil
 }

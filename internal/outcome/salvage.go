@@ -19,9 +19,9 @@ func (s Session) salvageKey() string { return s.key() + ":salvage" }
 // NoteUnusable notes, for the holder, that MarkSign's answer could not be used,
 // and why. The answer itself is sealed, the last one that there was; nil keeps an
 // earlier one. It is erased if the session gets another outcome, if it is
-// removed, and when the redelivery window is over. It did not if somebody else
-// holds the session.
-func (s *Store) NoteUnusable(ctx context.Context, session Session, holder, why string, answer []byte) (bool, Record, error) {
+// removed, and when the redelivery window is over. It is not applied if
+// somebody else holds the session.
+func (s *Store) NoteUnusable(ctx context.Context, session Session, holder, why string, answer []byte) (Change, error) {
 	var sealed []byte
 	if answer != nil {
 		sealed = s.cfg.Keyring.seal(session.salvageKey(), answer)
@@ -32,7 +32,7 @@ func (s *Store) NoteUnusable(ctx context.Context, session Session, holder, why s
 
 // NoteTrouble notes, for the holder, why MarkSign gave no usable answer to a poll.
 func (s *Store) NoteTrouble(ctx context.Context, session Session, holder, why string) error {
-	_, _, err := s.run(ctx, s.cfg.Redis, troubleScript, session, holder, why)
+	_, err := s.run(ctx, s.cfg.Redis, troubleScript, session, holder, why)
 	return err
 }
 

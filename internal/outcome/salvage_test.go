@@ -47,12 +47,12 @@ func TestNoteUnusable_IsForTheHolderAlone(t *testing.T) {
 
 func TestSalvaged_IsErasedByEveryOtherOutcome(t *testing.T) {
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
-		for name, end := range map[string]func(Session) (bool, Record, error){
-			"sealed":    func(o Session) (bool, Record, error) { return s.Seal(ctx, o, result, "c", claimTime) },
-			"handed":    func(o Session) (bool, Record, error) { return s.SealHanded(ctx, o, result, "no slot") },
-			"delivered": func(o Session) (bool, Record, error) { return s.Deliver(ctx, o, result) },
-			"cancelled": func(o Session) (bool, Record, error) { return s.Cancel(ctx, o, RemovalHanded) },
-			"forgotten": func(o Session) (bool, Record, error) { return true, Record{}, s.Forget(ctx, o, "w1") },
+		for name, end := range map[string]func(Session) (Change, error){
+			"sealed":    func(o Session) (Change, error) { return s.Seal(ctx, o, result, "c", claimTime) },
+			"handed":    func(o Session) (Change, error) { return s.SealHanded(ctx, o, result, "no slot") },
+			"delivered": func(o Session) (Change, error) { return s.Deliver(ctx, o, result) },
+			"cancelled": func(o Session) (Change, error) { return s.Cancel(ctx, o, RemovalHanded) },
+			"forgotten": func(o Session) (Change, error) { return Change{Applied: true}, s.Forget(ctx, o, "w1") },
 		} {
 			one := Session{ID: "default:" + name, Retention: time.Hour}
 			if _, err := s.Follow(ctx, one, "w1"); err != nil {

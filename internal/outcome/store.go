@@ -25,8 +25,7 @@ type Config struct {
 // Store reads and changes records. It is safe for concurrent use, by any number
 // of processes.
 //
-// Methods that change a record return it as it is afterwards, and whether they
-// did what was asked; where they did not, the record says who was first.
+// It is changed by methods that return a [Change], or only what they are for.
 type Store struct {
 	cfg Config
 }
@@ -55,18 +54,18 @@ func (s Session) key() string { return keyPrefix + s.ID }
 
 func (s Session) sealedKey() string { return s.key() + ":sealed" }
 
-func (s *Store) run(ctx context.Context, rdb redis.Scripter, sc *redis.Script, session Session, args ...any) (bool, Record, error) {
+func (s *Store) run(ctx context.Context, rdb redis.Scripter, sc *redis.Script, session Session, args ...any) (Change, error) {
 	reply, err := sc.Run(ctx, rdb, []string{session.key(), session.sealedKey(), givenUpKey, session.salvageKey()}, args...).Result()
 	if err != nil {
-		return false, Record{}, fmt.Errorf("the session's record: %w", err)
+		return Change{}, fmt.Errorf("the session's record: %w", err)
 	}
 	return decode(reply)
 }
 
 // Read returns the record; its state is None where there is none.
 func (s *Store) Read(ctx context.Context, session Session) (Record, error) {
-	_, r, err := s.run(ctx, s.cfg.Redis, readScript, session)
-	return r, err
+	change, err := s.run(ctx, s.cfg.Redis, readScript, session)
+	return change.Record, err
 }
 
 // Follow begins a record, or takes one over: from now on holder follows the session.
@@ -82,15 +81,15 @@ func (s *Store) TakeOver(ctx context.Context, session Session, holder string) (R
 
 func (s *Store) follow(ctx context.Context, session Session, holder string, begin bool) (Record, error) {
 	keep := s.cfg.SessionTimeout + s.cfg.DeliveryWindow + margin
-	_, r, err := s.run(ctx, s.cfg.Redis, followScript, session, holder, keep.Milliseconds(), session.Retention.Milliseconds(), flag(begin))
-	return r, err
+	change, err := s.run(ctx, s.cfg.Redis, followScript, session, holder, keep.Milliseconds(), session.Retention.Milliseconds(), flag(begin))
+	return change.Record, err
 }
 
 // Keep reads the record, and keeps it and its sealed result for as long as this
 // process needs them. It is called when a task that needs them is put off.
 func (s *Store) Keep(ctx context.Context, session Session) (Record, error) {
-	_, r, err := s.run(ctx, s.cfg.Redis, keepScript, session, s.undeliveredKept())
-	return r, err
+	change, err := s.run(ctx, s.cfg.Redis, keepScript, session, s.undeliveredKept())
+	return change.Record, err
 }
 
 // Salvage returns the sealed result of a session whose record Redis lost, or an
@@ -111,7 +110,7 @@ func (s *Store) Salvage(ctx context.Context, session Session) (Result, error) {
 // Forget erases the record of a session that has no outcome and whose task
 // somebody deleted, where holder still holds it.
 func (s *Store) Forget(ctx context.Context, session Session, holder string) error {
-	_, _, err := s.run(ctx, s.cfg.Redis, forgetScript, session, holder)
+	_, err := s.run(ctx, s.cfg.Redis, forgetScript, session, holder)
 	return err
 }
 
@@ -137,19 +136,19 @@ func (s *Store) HeldByOthers(ctx context.Context, ids []string, holder string) (
 
 // Seal writes the outcome, once, and claims the post for claimant. A repeated
 // call of the same claimant is answered like the first, and claims anew.
-func (s *Store) Seal(ctx context.Context, session Session, result Result, claimant string, claim time.Duration) (bool, Record, error) {
+func (s *Store) Seal(ctx context.Context, session Session, result Result, claimant string, claim time.Duration) (Change, error) {
 	return s.seal(ctx, session, result, Sealed, claimant, claim, "")
 }
 
 // SealHanded writes the outcome, once, for webhook:deliver to post.
-func (s *Store) SealHanded(ctx context.Context, session Session, result Result, why string) (bool, Record, error) {
+func (s *Store) SealHanded(ctx context.Context, session Session, result Result, why string) (Change, error) {
 	return s.seal(ctx, session, result, Handed, "", 0, why)
 }
 
-func (s *Store) seal(ctx context.Context, session Session, result Result, state State, claimant string, claim time.Duration, why string) (bool, Record, error) {
+func (s *Store) seal(ctx context.Context, session Session, result Result, state State, claimant string, claim time.Duration, why string) (Change, error) {
 	sealed, err := s.sealResult(session, result)
 	if err != nil {
-		return false, Record{}, err
+		return Change{}, err
 	}
 	return s.run(ctx, s.cfg.Redis, sealScript, session, string(state), result.Type, result.Reason, result.Polls, sealed,
 		s.undeliveredKept(), claimant, claim.Milliseconds(), session.Retention.Milliseconds(), why, result.Time.UnixMilli())
@@ -181,31 +180,31 @@ func (s *Store) sealResult(session Session, result Result) ([]byte, error) {
 
 // Claim takes the right to post for the duration given, where the state still
 // asks for a post and nobody else may be posting.
-func (s *Store) Claim(ctx context.Context, session Session, claimant string, claim time.Duration) (bool, Record, error) {
+func (s *Store) Claim(ctx context.Context, session Session, claimant string, claim time.Duration) (Change, error) {
 	return s.run(ctx, s.cfg.Redis, claimScript, session, claimant, claim.Milliseconds(), s.undeliveredKept())
 }
 
 // Fail notes that claimant's post failed, and gives the claim back.
-func (s *Store) Fail(ctx context.Context, session Session, claimant, why string) (bool, Record, error) {
+func (s *Store) Fail(ctx context.Context, session Session, claimant, why string) (Change, error) {
 	return s.run(ctx, s.cfg.Redis, failScript, session, claimant, why, s.undeliveredKept())
 }
 
 // HandOver leaves the post to webhook:deliver.
-func (s *Store) HandOver(ctx context.Context, session Session, claimant, why string) (bool, Record, error) {
+func (s *Store) HandOver(ctx context.Context, session Session, claimant, why string) (Change, error) {
 	return s.run(ctx, s.cfg.Redis, handScript, session, claimant, why, s.undeliveredKept())
 }
 
 // Deliver notes that a receiver acknowledged the event, and erases the result.
-func (s *Store) Deliver(ctx context.Context, session Session, result Result) (bool, Record, error) {
+func (s *Store) Deliver(ctx context.Context, session Session, result Result) (Change, error) {
 	return s.run(ctx, s.cfg.Redis, deliveredScript, session, result.Type, result.Reason, result.Polls, session.Retention.Milliseconds())
 }
 
 // Reseal seals a result anew that could not be opened, for claimant, who made it
-// from the same outcome. It did not where the redelivery window is over.
-func (s *Store) Reseal(ctx context.Context, session Session, result Result, claimant string) (bool, Record, error) {
+// from the same outcome. It is not applied if the redelivery window is over.
+func (s *Store) Reseal(ctx context.Context, session Session, result Result, claimant string) (Change, error) {
 	sealed, err := s.sealResult(session, result)
 	if err != nil {
-		return false, Record{}, err
+		return Change{}, err
 	}
 	return s.run(ctx, s.cfg.Redis, resealScript, session, claimant, sealed, s.undeliveredKept())
 }
@@ -214,7 +213,7 @@ func (s *Store) Reseal(ctx context.Context, session Session, result Result, clai
 // RemovalHanded its removal is left to session:remove, also where no worker took
 // the session yet. RemovedUnknown is for a session whose task is gone, so that
 // nobody can remove it; then one that has no record gets none.
-func (s *Store) Cancel(ctx context.Context, session Session, removal Removal) (bool, Record, error) {
+func (s *Store) Cancel(ctx context.Context, session Session, removal Removal) (Change, error) {
 	return s.run(ctx, s.cfg.Redis, cancelScript, session, session.Retention.Milliseconds(), string(removal))
 }
 
@@ -222,6 +221,6 @@ func (s *Store) Cancel(ctx context.Context, session Session, removal Removal) (b
 // kept an hour longer than the task and, if delivery was given up, a day longer
 // than the redelivery window and than the sealed result. It does nothing if the
 // removal has not ended.
-func (s *Store) Settle(ctx context.Context, session Session) (bool, Record, error) {
+func (s *Store) Settle(ctx context.Context, session Session) (Change, error) {
 	return s.run(ctx, s.cfg.Redis, settleScript, session, s.cfg.RedeliveryWindow.Milliseconds())
 }

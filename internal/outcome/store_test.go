@@ -51,26 +51,26 @@ func each(t *testing.T, test func(ctx context.Context, t *testing.T, s *Store)) 
 }
 
 // must fails the test where a call did not do what was asked.
-func must(t *testing.T) func(did bool, r Record, err error) Record {
+func must(t *testing.T) func(c Change, err error) Record {
 	t.Helper()
-	return func(did bool, r Record, err error) Record {
+	return func(c Change, err error) Record {
 		t.Helper()
-		if err != nil || !did {
-			t.Fatalf("did %v, state %q, error %v; want it done", did, r.State, err)
+		if err != nil || !c.Applied {
+			t.Fatalf("applied %v, state %q, error %v; want it done", c.Applied, c.Record.State, err)
 		}
-		return r
+		return c.Record
 	}
 }
 
 // mustNot fails the test where a call did what it must not do.
-func mustNot(t *testing.T) func(did bool, r Record, err error) Record {
+func mustNot(t *testing.T) func(c Change, err error) Record {
 	t.Helper()
-	return func(did bool, r Record, err error) Record {
+	return func(c Change, err error) Record {
 		t.Helper()
-		if err != nil || did {
-			t.Fatalf("did %v, state %q, error %v; want it refused", did, r.State, err)
+		if err != nil || c.Applied {
+			t.Fatalf("applied %v, state %q, error %v; want it refused", c.Applied, c.Record.State, err)
 		}
-		return r
+		return c.Record
 	}
 }
 
@@ -153,11 +153,11 @@ func TestSeal_AtOnceByManyIsWonByOne(t *testing.T) {
 		won := 0
 		for i := range 20 {
 			wg.Go(func() {
-				did, _, err := s.Seal(ctx, session, result, string(rune('a'+i)), claimTime)
+				change, err := s.Seal(ctx, session, result, string(rune('a'+i)), claimTime)
 				if err != nil {
 					t.Error(err)
 				}
-				if did {
+				if change.Applied {
 					mu.Lock()
 					won++
 					mu.Unlock()
@@ -354,7 +354,7 @@ func TestRemoving_WaitsForAReplica(t *testing.T) {
 	if n, err := s.Replicas(ctx); n != 0 || err != nil {
 		t.Fatalf("%d replicas, error %v; want none", n, err)
 	}
-	if _, _, err := s.Removing(ctx, session, 50*time.Millisecond); !errors.Is(err, ErrNotReplicated) {
+	if _, err := s.Removing(ctx, session, 50*time.Millisecond); !errors.Is(err, ErrNotReplicated) {
 		t.Fatalf("without a replica the error is %v", err)
 	}
 	replica := redistest.Start(t, "--replicaof", strings.Replace(primary.Addr, ":", " ", 1))
