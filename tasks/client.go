@@ -11,6 +11,8 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 // ErrDuplicate says that the session is known already: it is being followed, or
@@ -112,7 +114,7 @@ func (c *Client) enqueue(ctx context.Context, task *asynq.Task, id string) error
 // again, one that ended between the two looks is enqueued anew, and every other
 // is a duplicate.
 func (c *Client) enqueueKnown(ctx context.Context, task *asynq.Task, id string) error {
-	info, err := c.inspector.GetTaskInfo(QueueFollow, id)
+	info, err := c.inspector.GetTaskInfo(queue.Follow, id)
 	switch {
 	case errors.Is(err, asynq.ErrQueueNotFound):
 		// Redis lost its data since the first Enqueue. asynq's client registers a
@@ -140,11 +142,11 @@ func (c *Client) runArchived(ctx context.Context, task *asynq.Task, archived *as
 	if !bytes.Equal(archived.Payload, task.Payload()) {
 		return c.replace(ctx, task, archived.ID)
 	}
-	err := c.inspector.RunTask(QueueFollow, archived.ID)
+	err := c.inspector.RunTask(queue.Follow, archived.ID)
 	if err == nil {
 		return nil
 	}
-	if info, lookErr := c.inspector.GetTaskInfo(QueueFollow, archived.ID); lookErr == nil && info.State != asynq.TaskStateArchived {
+	if info, lookErr := c.inspector.GetTaskInfo(queue.Follow, archived.ID); lookErr == nil && info.State != asynq.TaskStateArchived {
 		return ErrDuplicate
 	}
 	return err
@@ -153,8 +155,8 @@ func (c *Client) runArchived(ctx context.Context, task *asynq.Task, archived *as
 // replace puts the task in the place of an archived one, because that says something
 // else: a worker may have refused it for that, and would do so again.
 func (c *Client) replace(ctx context.Context, task *asynq.Task, id string) error {
-	if err := c.inspector.DeleteTask(QueueFollow, id); err != nil && !errors.Is(err, asynq.ErrTaskNotFound) {
-		if info, lookErr := c.inspector.GetTaskInfo(QueueFollow, id); lookErr == nil && info.State != asynq.TaskStateArchived {
+	if err := c.inspector.DeleteTask(queue.Follow, id); err != nil && !errors.Is(err, asynq.ErrTaskNotFound) {
+		if info, lookErr := c.inspector.GetTaskInfo(queue.Follow, id); lookErr == nil && info.State != asynq.TaskStateArchived {
 			return ErrDuplicate // another caller was first, and its task runs
 		}
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,9 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 func TestMain(m *testing.M) {
@@ -34,10 +37,21 @@ func newClient(t *testing.T, rdb redis.UniversalClient) *Client {
 	return client
 }
 
+// same reports whether a decoded task is a session's.
+func same(got session.Job, s Session, retention time.Duration) bool {
+	want := s.job()
+	want.Retention = retention
+	if !got.StartedAt.Equal(want.StartedAt) {
+		return false
+	}
+	got.StartedAt, want.StartedAt = time.Time{}, time.Time{}
+	return reflect.DeepEqual(got, want)
+}
+
 // state is what asynq says of the session's follow task.
 func state(t *testing.T, rdb redis.UniversalClient, s Session) *asynq.TaskInfo {
 	t.Helper()
-	info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(QueueFollow, s.ID())
+	info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(queue.Follow, s.ID())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,8 +66,8 @@ func TestEnqueue_PutsTheSessionIntoTheFollowQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		info := state(t, rdb, s)
-		got, err := Decode(info.Payload)
-		if err != nil || !same(got, Followed{Session: s, Retention: DefaultRetention}) || info.State != asynq.TaskStatePending {
+		got, err := queue.Decode(info.Payload)
+		if err != nil || !same(got, s, DefaultRetention) || info.State != asynq.TaskStatePending {
 			t.Errorf("got %+v, error %v, task %+v", got, err, info)
 		}
 	})
@@ -114,7 +128,7 @@ func TestEnqueue_OfManyAtOnceIsOne(t *testing.T) {
 				t.Fatalf("%d were told that it is in, %d that it is a duplicate", in, duplicates)
 			}
 		}
-		info, err := asynq.NewInspectorFromRedisClient(rdb).GetQueueInfo(QueueFollow)
+		info, err := asynq.NewInspectorFromRedisClient(rdb).GetQueueInfo(queue.Follow)
 		if err != nil || info.Size != rounds {
 			t.Errorf("got %+v, error %v, want %d tasks", info, err, rounds)
 		}
@@ -153,7 +167,7 @@ func TestEnqueue_RunsAnArchivedTaskAgain(t *testing.T) {
 		if err := client.Enqueue(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
-		if err := asynq.NewInspectorFromRedisClient(rdb).ArchiveTask(QueueFollow, s.ID()); err != nil {
+		if err := asynq.NewInspectorFromRedisClient(rdb).ArchiveTask(queue.Follow, s.ID()); err != nil {
 			t.Fatal(err)
 		}
 		if err := client.Enqueue(t.Context(), s); err != nil {
@@ -175,7 +189,7 @@ func TestEnqueue_OfADeletedTaskIsNew(t *testing.T) {
 		if err := client.Enqueue(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
-		if err := asynq.NewInspectorFromRedisClient(rdb).DeleteTask(QueueFollow, s.ID()); err != nil {
+		if err := asynq.NewInspectorFromRedisClient(rdb).DeleteTask(queue.Follow, s.ID()); err != nil {
 			t.Fatal(err)
 		}
 		if err := client.Enqueue(t.Context(), s); err != nil {
@@ -192,7 +206,7 @@ func TestEnqueue_OfAFinishedSessionIsADuplicate(t *testing.T) {
 		client, s := newClient(t, rdb), valid()
 		finished := make(chan struct{})
 		server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
-			Concurrency: 1, Queues: map[string]int{QueueFollow: 1}, TaskCheckInterval: 10 * time.Millisecond, LogLevel: asynq.FatalLevel,
+			Concurrency: 1, Queues: map[string]int{queue.Follow: 1}, TaskCheckInterval: 10 * time.Millisecond, LogLevel: asynq.FatalLevel,
 		})
 		if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error { close(finished); return nil })); err != nil {
 			t.Fatal(err)
@@ -299,7 +313,7 @@ func TestNewClient_HasAnAccountForSessionsThatNameNone(t *testing.T) {
 	}
 	inspector := asynq.NewInspectorFromRedisClient(rdb)
 	for _, id := range []string{"shop:token-1", "crm:token-1"} {
-		if _, err := inspector.GetTaskInfo(QueueFollow, id); err != nil {
+		if _, err := inspector.GetTaskInfo(queue.Follow, id); err != nil {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
@@ -365,7 +379,7 @@ func TestEnqueue_AnArchivedTaskAtOnceFromManyIsMendedByOne(t *testing.T) {
 		if err := client.Enqueue(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
-		if err := asynq.NewInspectorFromRedisClient(rdb).ArchiveTask(QueueFollow, s.ID()); err != nil {
+		if err := asynq.NewInspectorFromRedisClient(rdb).ArchiveTask(queue.Follow, s.ID()); err != nil {
 			t.Fatal(err)
 		}
 		var mended atomic.Int32
@@ -392,20 +406,20 @@ func TestEnqueue_TakesThePlaceOfAnArchivedTaskThatSaysSomethingElse(t *testing.T
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		client, s, inspector := newClient(t, rdb), valid(), asynq.NewInspectorFromRedisClient(rdb)
-		changed := asynq.NewTask(TypeFollow, []byte(`{"v":1,"token":"other","method":"smart_id","account":"default","retention_s":3600}`),
-			asynq.Queue(QueueFollow), asynq.TaskID(s.ID()))
+		changed := asynq.NewTask(queue.TypeFollow, []byte(`{"v":1,"token":"other","method":"smart_id","account":"default","retention_s":3600}`),
+			asynq.Queue(queue.Follow), asynq.TaskID(s.ID()))
 		if _, err := asynq.NewClientFromRedisClient(rdb).Enqueue(changed); err != nil {
 			t.Fatal(err)
 		}
-		if err := inspector.ArchiveTask(QueueFollow, s.ID()); err != nil {
+		if err := inspector.ArchiveTask(queue.Follow, s.ID()); err != nil {
 			t.Fatal(err)
 		}
 		if err := client.Enqueue(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
 		info := state(t, rdb, s)
-		got, err := Decode(info.Payload)
-		if err != nil || !same(got, Followed{Session: s, Retention: DefaultRetention}) || info.State != asynq.TaskStatePending {
+		got, err := queue.Decode(info.Payload)
+		if err != nil || !same(got, s, DefaultRetention) || info.State != asynq.TaskStatePending {
 			t.Errorf("got %+v, error %v, task %+v", got, err, info)
 		}
 		if err := client.Enqueue(t.Context(), s); !errors.Is(err, ErrDuplicate) {

@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
 )
 
@@ -136,7 +137,7 @@ func checkOneTask(t *testing.T, server *redistest.Server, s Session) {
 	if got := state(t, rdb, s).State; got != asynq.TaskStatePending {
 		t.Errorf("the task is %v", got)
 	}
-	info, err := asynq.NewInspectorFromRedisClient(rdb).GetQueueInfo(QueueFollow)
+	info, err := asynq.NewInspectorFromRedisClient(rdb).GetQueueInfo(queue.Follow)
 	if err != nil || info.Size != 1 || info.Pending != 1 {
 		t.Errorf("the queue: %+v, error %v", info, err)
 	}

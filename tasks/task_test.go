@@ -9,6 +9,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
 )
 
@@ -23,7 +24,7 @@ func TestNewFollowTask_CarriesItsOptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkEnqueued(t, rdb, task, asynq.TaskInfo{
-			Queue: QueueFollow, Type: TypeFollow, ID: "shop:" + s.Token, Timeout: runTimeout, Retention: 2 * time.Hour,
+			Queue: queue.Follow, Type: queue.TypeFollow, ID: "shop:" + s.Token, Timeout: 24 * time.Hour, Retention: 2 * time.Hour,
 		})
 	})
 }
@@ -36,29 +37,7 @@ func TestNewFollowTask_DefaultsToTheDefaultRetentionAndAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkEnqueued(t, rdb, task, asynq.TaskInfo{
-			Queue: QueueFollow, Type: TypeFollow, ID: "default:a", Timeout: runTimeout, Retention: 24 * time.Hour,
-		})
-	})
-}
-
-// TestWorkersTasks_CarryTheirOptions is about the tasks of the two slow paths.
-func TestWorkersTasks_CarryTheirOptions(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		job := Followed{Session: Session{Token: "a", Method: SmartID}, Retention: time.Hour}
-		deliver, err := NewDeliverTask(job)
-		if err != nil {
-			t.Fatal(err)
-		}
-		checkEnqueued(t, rdb, deliver, asynq.TaskInfo{
-			Queue: QueueDeliver, Type: TypeDeliver, ID: "default:a", Timeout: runTimeout, Retention: time.Hour,
-		})
-		remove, err := NewRemoveTask(job)
-		if err != nil {
-			t.Fatal(err)
-		}
-		checkEnqueued(t, rdb, remove, asynq.TaskInfo{
-			Queue: QueueRemove, Type: TypeRemove, ID: "default:a", Timeout: runTimeout, Retention: time.Hour,
+			Queue: queue.Follow, Type: queue.TypeFollow, ID: "default:a", Timeout: 24 * time.Hour, Retention: 24 * time.Hour,
 		})
 	})
 }
@@ -82,7 +61,7 @@ func checkEnqueued(t *testing.T, rdb *redis.Client, task *asynq.Task, want asynq
 	if !got.Deadline.IsZero() || got.Group != "" || got.State != asynq.TaskStatePending {
 		t.Errorf("a deadline, group or delay: %+v", got)
 	}
-	if _, err := Decode(got.Payload); err != nil {
+	if _, err := queue.Decode(got.Payload); err != nil {
 		t.Errorf("the payload: %v", err)
 	}
 }

@@ -13,10 +13,11 @@ import (
 	"github.com/sony/gobreaker/v2"
 	"golang.org/x/time/rate"
 
-	"github.com/identwatch/identwatch/internal/accountname"
 	"github.com/identwatch/identwatch/internal/hostlist"
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
+	sess "github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -60,7 +61,7 @@ func newAccounts(opts Options) (accounts, error) {
 	all := make(accounts, len(opts.Accounts))
 	var faults []error
 	for i, o := range opts.Accounts {
-		name := cmp.Or(o.Name, tasks.DefaultAccount)
+		name := cmp.Or(o.Name, sess.DefaultAccount)
 		upstream, err := marksign.New(marksign.Config{
 			BaseURL: o.MarkSign.BaseURL, AccessToken: o.MarkSign.AccessToken, Locale: o.MarkSign.Locale,
 			MaxConns: opts.PollWorkers, Timeout: o.MarkSign.Timeout, Transport: o.MarkSign.Transport,
@@ -73,7 +74,7 @@ func newAccounts(opts Options) (accounts, error) {
 		if err != nil {
 			faults = append(faults, fmt.Errorf("Accounts[%d]: CallbackHosts: %w", i, err)) //nolint:staticcheck // the name of a field
 		}
-		if problem := accountname.Problem(name); problem != "" {
+		if problem := sess.AccountProblem(name); problem != "" {
 			faults = append(faults, fmt.Errorf("Accounts[%d]: the name %s", i, problem)) //nolint:staticcheck // the name of a field
 		}
 		if all[name] != nil {
@@ -90,12 +91,12 @@ func newAccounts(opts Options) (accounts, error) {
 }
 
 // of returns the account of a session, or nil.
-func (all accounts) of(s tasks.Session) *account { return all[s.Account] }
+func (all accounts) of(s sess.Job) *account { return all[s.Account] }
 
 // waitForAccount leaves a task to a worker that knows its account. Sessions that
 // nobody would ever take are told of.
-func (w *Worker) waitForAccount(ctx context.Context, job tasks.Followed) error {
-	if _, err := w.records.Keep(ctx, recordOf(job)); err != nil {
+func (w *Worker) waitForAccount(ctx context.Context, job sess.Job) error {
+	if _, err := w.records.Keep(ctx, outcome.Of(job)); err != nil {
 		w.log.Debug("keeping a record failed", "session", job.ID(), "error", err)
 	}
 	w.metrics.unknownAccount.Inc()
@@ -107,13 +108,13 @@ func (w *Worker) waitForAccount(ctx context.Context, job tasks.Followed) error {
 
 // vouches reports whether the payload of a task may be believed: it is signed, or
 // the account asks for no signature.
-func (a *account) vouches(job tasks.Followed) bool {
-	return len(a.taskKeys) == 0 || job.SignedWith(a.taskKeys...)
+func (a *account) vouches(job sess.Job) bool {
+	return len(a.taskKeys) == 0 || queue.IsSigned(job, a.taskKeys...)
 }
 
 // refuseUnsigned leaves a session waiting whose task is not signed: what nobody
 // signed is not acted on, and what was forgotten when the keys were set up is not lost.
-func (w *Worker) refuseUnsigned(a *account, job tasks.Followed) error {
+func (w *Worker) refuseUnsigned(a *account, job sess.Job) error {
 	w.metrics.refusedTasks.WithLabelValues(a.name).Inc()
 	a.unsigned.Do(func() {
 		a.log.Warn("a task is not signed with a key of the account's TASK_KEYS; the session waits and is not followed. "+
@@ -132,8 +133,8 @@ var (
 // anybody who can write to Redis can change the task. Of a result of an earlier
 // release the task decides, if something vouches for it: its signature, or our own
 // configuration.
-func (a *account) destination(job tasks.Followed, sealed outcome.Result) (string, error) {
-	url := a.callback(job.Session)
+func (a *account) destination(job sess.Job, sealed outcome.Result) (string, error) {
+	url := a.callback(job)
 	if sealed.Instructions != nil {
 		url = cmp.Or(sealed.Instructions.CallbackURL, a.callbackURL)
 	}
@@ -142,7 +143,7 @@ func (a *account) destination(job tasks.Followed, sealed outcome.Result) (string
 		return url, nil
 	case !a.hosts.Allows(url):
 		return "", errHostNotListed
-	case sealed.Instructions == nil && !job.SignedWith(a.taskKeys...) && !a.hosts.Covers(url):
+	case sealed.Instructions == nil && !queue.IsSigned(job, a.taskKeys...) && !a.hosts.Covers(url):
 		return "", errOldSeal
 	}
 	return url, nil
@@ -159,10 +160,10 @@ func (a *account) hold(session string, why error) webhook.Result {
 }
 
 // callback is where a session's events are posted, as far as its task says.
-func (a *account) callback(s tasks.Session) string { return cmp.Or(s.CallbackURL, a.callbackURL) }
+func (a *account) callback(s sess.Job) string { return cmp.Or(s.CallbackURL, a.callbackURL) }
 
 // receiver names the host of a session's events for hosts.
-func (a *account) receiver(s tasks.Session) string { return a.name + " " + hostOf(a.callback(s)) }
+func (a *account) receiver(s sess.Job) string { return a.name + " " + hostOf(a.callback(s)) }
 
 // accept begins anew with an account, as with one that was never rejected.
 func (a *account) accept() {
@@ -255,7 +256,7 @@ func (p *callPermit) tell(word error) {
 // was rejected. The error says that there is no such account, or that the token
 // is empty; then nothing is changed. It is safe for concurrent use.
 func (w *Worker) SetAccessToken(account, token string) error {
-	a := w.accounts[cmp.Or(account, tasks.DefaultAccount)]
+	a := w.accounts[cmp.Or(account, sess.DefaultAccount)]
 	if a == nil {
 		return fmt.Errorf("there is no account %.40q", account)
 	}

@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
+	sess "github.com/identwatch/identwatch/internal/session"
 )
 
 // ErrOutcomeFirst says that a session was not cancelled, for it had its outcome before.
@@ -55,16 +56,16 @@ func (i *Inspector) Cancel(ctx context.Context, account, token string) (SessionS
 
 // job is what the session's task carries, or the task of its removal; nil where
 // both are gone.
-func (i *Inspector) job(session tasks.Session, seen sighting) (*tasks.Followed, error) {
+func (i *Inspector) job(session sess.Job, seen sighting) (*sess.Job, error) {
 	task := seen.task
 	if task == nil {
-		removal, err := i.tasks.find(tasks.QueueRemove, session.ID())
+		removal, err := i.tasks.Find(queue.Remove, session.ID())
 		if err != nil || removal == nil {
 			return nil, err
 		}
 		task = removal
 	}
-	job, err := tasks.Decode(task.Payload)
+	job, err := queue.Decode(task.Payload)
 	if err != nil {
 		return nil, err
 	}
@@ -78,18 +79,18 @@ func (i *Inspector) job(session tasks.Session, seen sighting) (*tasks.Followed, 
 // it. Whoever finds the note without the task makes the task: so a process that
 // dies in between leaves the rest to the run of the follow task when its lease
 // ends, or to a repeated call.
-func (i *Inspector) cancel(ctx context.Context, id string, job *tasks.Followed) (outcome.Record, error) {
+func (i *Inspector) cancel(ctx context.Context, id string, job *sess.Job) (outcome.Record, error) {
 	if job == nil {
 		return i.cancelUnremoved(ctx, outcome.Session{ID: id})
 	}
-	change, err := i.records.Cancel(ctx, recordOf(*job), outcome.RemovalHanded)
+	change, err := i.records.Cancel(ctx, outcome.Of(*job), outcome.RemovalHanded)
 	record := change.Record
 	if err != nil || record.State != outcome.Cancelled {
 		return record, err
 	}
 	if record.Removal == outcome.RemovalHanded {
 		// asynq keeps due times in whole seconds.
-		if err := i.tasks.ensureRemoval(ctx, *job, outcome.RemovalDelay+time.Second); err != nil {
+		if err := i.tasks.EnsureRemoval(ctx, *job, outcome.RemovalDelay+time.Second); err != nil {
 			return record, err
 		}
 	}

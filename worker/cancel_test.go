@@ -15,6 +15,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -45,7 +46,7 @@ func (w *world) cancel(token string) SessionStatus {
 func (w *world) checkCancelled(token string) {
 	w.t.Helper()
 	w.awaitEnd(token, time.Minute)
-	removal := w.awaitTask(tasks.QueueRemove, token, time.Minute)
+	removal := w.awaitTask(queue.Remove, token, time.Minute)
 	if removal.Delivery != outcome.Cancelled || removal.Removal != outcome.Removed {
 		w.t.Errorf("%s: the removal's result: %+v", token, removal)
 	}
@@ -68,7 +69,7 @@ func TestCancel_PostsNothingAndRemovesTheSession(t *testing.T) {
 		if status.Removal != "pending" || status.EndedAt.IsZero() || status.Outcome != "" {
 			t.Errorf("the status: %+v", status)
 		}
-		if took := w.await("the end of the task", time.Minute, func() bool { return w.completed(tasks.QueueFollow, "a") }); took > 2*time.Second {
+		if took := w.await("the end of the task", time.Minute, func() bool { return w.completed(queue.Follow, "a") }); took > 2*time.Second {
 			t.Errorf("the task ended after %v", took)
 		}
 		time.Sleep(4 * time.Second) // a third of a lease
@@ -128,7 +129,7 @@ func TestCancel_OfASessionThatNoWorkerTook(t *testing.T) {
 func TestCancel_OfAnUnknownSessionMakesNone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.session("archived", confirming(0))
-		if err := w.tasks.ArchiveTask(tasks.QueueFollow, "default:archived"); err != nil {
+		if err := w.tasks.ArchiveTask(queue.Follow, "default:archived"); err != nil {
 			t.Fatal(err)
 		}
 		for _, token := range []string{"unknown", "archived"} {
@@ -218,7 +219,7 @@ func TestCancel_RepeatedMakesSureOfTheRemoval(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.session("a", confirming(time.Hour))
 		first := w.cancel("a")
-		if err := w.tasks.DeleteTask(tasks.QueueRemove, "default:a"); err != nil {
+		if err := w.tasks.DeleteTask(queue.Remove, "default:a"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
@@ -241,7 +242,7 @@ func TestCancel_OfASessionWhoseTaskIsGone(t *testing.T) {
 		w.start()
 		w.session("a", confirming(6*time.Second))
 		w.await("the first poll", 5*time.Second, func() bool { return w.seen("a").Polls > 0 })
-		if err := w.tasks.DeleteTask(tasks.QueueFollow, "default:a"); err != nil {
+		if err := w.tasks.DeleteTask(queue.Follow, "default:a"); err != nil {
 			t.Fatal(err)
 		}
 		if status, err := w.inspector().Session(w.ctx, "", "a"); err != nil || status.State != Following {
@@ -265,7 +266,7 @@ func TestCancel_OfACancelledSessionWhoseTasksAreGone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.session("a", confirming(time.Hour))
 		w.cancel("a")
-		for _, queue := range []string{tasks.QueueFollow, tasks.QueueRemove} {
+		for _, queue := range []string{queue.Follow, queue.Remove} {
 			if err := w.tasks.DeleteTask(queue, "default:a"); err != nil {
 				t.Fatal(err)
 			}

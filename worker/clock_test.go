@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 // A worker's clock was ahead, stepped back, and the worker lives, or has died.
@@ -25,7 +25,7 @@ func TestClock_AStepBackKeepsNoSessionWaiting(t *testing.T) {
 				if dies {
 					first.cut()
 				}
-				const retry = "asynq:{" + tasks.QueueFollow + "}:retry"
+				const retry = "asynq:{" + queue.Follow + "}:retry"
 				w.rdb.ZIncrBy(w.ctx, retry, 3600, "default:a")
 				if dies {
 					w.start()
@@ -49,7 +49,7 @@ func TestClock_AStepBackKeepsNoDeliveryWaiting(t *testing.T) {
 		w.session("a", confirming(0))
 		w.await("the hand-over", 5*time.Second, func() bool { return w.record("a").State == outcome.Handed })
 		time.Sleep(time.Second)
-		w.rdb.ZIncrBy(w.ctx, "asynq:{"+tasks.QueueDeliver+"}:scheduled", 8*3600, "default:a")
+		w.rdb.ZIncrBy(w.ctx, "asynq:{"+queue.Deliver+"}:scheduled", 8*3600, "default:a")
 		w.await("the delivery", 10*time.Second, func() bool { return w.record("a").State == outcome.Delivered })
 		w.checkOneStory("a")
 	})

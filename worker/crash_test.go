@@ -20,7 +20,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 // steps counts what a worker does for the session a: its commands to Redis, its
@@ -161,7 +161,7 @@ func (s *steps) over() bool {
 
 // quiet reports whether no task waits or runs.
 func (w *world) quiet() bool {
-	for _, queue := range []string{tasks.QueueFollow, tasks.QueueDeliver, tasks.QueueRemove} {
+	for _, queue := range []string{queue.Follow, queue.Deliver, queue.Remove} {
 		info, err := w.tasks.GetQueueInfo(queue)
 		if err != nil || info.Pending+info.Active+info.Scheduled+info.Retry+info.Archived > 0 {
 			return false

@@ -9,7 +9,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	sess "github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -17,7 +17,7 @@ import (
 type delivery struct {
 	*Worker
 	task     *asynq.Task
-	job      tasks.Followed
+	job      sess.Job
 	account  *account
 	receiver string // of the event, as hosts name it
 	claimant string
@@ -30,11 +30,11 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return err
 	}
-	account := w.accounts.of(job.Session)
+	account := w.accounts.of(job)
 	if account == nil {
 		return w.waitForAccount(ctx, job)
 	}
-	d := delivery{w, t, job, account, account.receiver(job.Session), w.holder + ".deliver." + newClaimant()}
+	d := delivery{w, t, job, account, account.receiver(job), w.holder + ".deliver." + newClaimant()}
 	permit, refused, wait := w.hosts.acquire(d.receiver)
 	if refused != granted {
 		return d.postpone(ctx, refused, wait)
@@ -46,7 +46,7 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 // postpone leaves the post for later, where there is one to make still. It uses
 // up no attempt.
 func (d delivery) postpone(ctx context.Context, why refusal, wait time.Duration) error {
-	r, err := d.records.Keep(ctx, recordOf(d.job))
+	r, err := d.records.Keep(ctx, outcome.Of(d.job))
 	if err != nil {
 		return errRedis()
 	}
@@ -65,7 +65,7 @@ func (d delivery) postpone(ctx context.Context, why refusal, wait time.Duration)
 
 func (d delivery) claim(ctx context.Context, permit *permit) error {
 	begun := time.Now()
-	change, err := d.records.Claim(ctx, recordOf(d.job), d.claimant, d.opts.DeliveryTimeout+claimMargin)
+	change, err := d.records.Claim(ctx, outcome.Of(d.job), d.claimant, d.opts.DeliveryTimeout+claimMargin)
 	switch {
 	case err != nil:
 		d.log.Error("claiming a post failed", "session", d.job.ID(), "error", err)
@@ -93,7 +93,7 @@ func (d delivery) attempt(ctx context.Context, claimed time.Time, r outcome.Reco
 	}
 	var change outcome.Change
 	noted := d.note("noting a delivery", func(ctx context.Context) (err error) {
-		change, err = d.records.Deliver(ctx, recordOf(d.job), result)
+		change, err = d.records.Deliver(ctx, outcome.Of(d.job), result)
 		return err
 	})
 	if !noted {
@@ -117,7 +117,7 @@ func (d delivery) failed(ctx context.Context, r outcome.Record, answer webhook.R
 	}
 	d.log.Warn("posting the event failed; it is posted again", "session", d.job.ID(), "detail", answer.Detail, "attempt", r.Attempts)
 	noted := d.note("noting a failed post", func(ctx context.Context) error {
-		_, err := d.records.Fail(ctx, recordOf(d.job), d.claimant, answer.Detail)
+		_, err := d.records.Fail(ctx, outcome.Of(d.job), d.claimant, answer.Detail)
 		return err
 	})
 	if !noted {
@@ -155,7 +155,7 @@ func (d delivery) end(ctx context.Context, r outcome.Record) error {
 			return errRedis()
 		}
 	case r.Removal == outcome.NotRemoved || r.Removal == outcome.RemovalHanded:
-		if err := d.tasks.ensureRemoval(ctx, d.job, outcome.RemovalDelay+time.Second); err != nil {
+		if err := d.tasks.EnsureRemoval(ctx, d.job, outcome.RemovalDelay+time.Second); err != nil {
 			d.log.Error("enqueueing a removal failed", "session", d.job.ID(), "error", err)
 			return errRedis()
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -52,7 +53,7 @@ func TestDeliver_RepeatsByTheScheduleUntilA2xx(t *testing.T) {
 			if follow := w.awaitEnd(token, time.Minute); follow.Delivery != outcome.Handed {
 				t.Errorf("%s: the follow task ended as %+v", token, follow)
 			}
-			result := w.awaitTask(tasks.QueueDeliver, token, 5*time.Minute)
+			result := w.awaitTask(queue.Deliver, token, 5*time.Minute)
 			w.checkOneStory(token)
 			posts := w.receiver.of(token)
 			for i, least := range []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute} {
@@ -64,7 +65,7 @@ func TestDeliver_RepeatsByTheScheduleUntilA2xx(t *testing.T) {
 			if result.Attempts != 4 || result.Delivery != outcome.Delivered {
 				t.Errorf("%s: the task's result: %+v", token, result)
 			}
-			if removed := w.awaitTask(tasks.QueueRemove, token, time.Minute); removed.Removal != outcome.Removed || w.seen(token).Removes != 1 {
+			if removed := w.awaitTask(queue.Remove, token, time.Minute); removed.Removal != outcome.Removed || w.seen(token).Removes != 1 {
 				t.Errorf("%s: the removal: %+v", token, removed)
 			}
 		}
@@ -84,7 +85,7 @@ func TestDeliver_HonoursRetryAfterWithinBounds(t *testing.T) {
 					return 200, 0, nil
 				}
 				w.session("a", confirming(0))
-				w.awaitTask(tasks.QueueDeliver, "a", 5*time.Minute)
+				w.awaitTask(queue.Deliver, "a", 5*time.Minute)
 				posts := w.receiver.of("a")
 				if pause := posts[1].begun.Sub(posts[0].begun); pause < want || pause > want+want/10+4*time.Second {
 					t.Errorf("the pause is %v, want %v", pause, want)
@@ -139,7 +140,7 @@ func TestDeliver_GivesUpAtTheEndOfTheWindow(t *testing.T) {
 		w.receiver.answer = failing(1000, 500)
 		begun := time.Now()
 		w.session("a", confirming(0))
-		result := w.awaitTask(tasks.QueueDeliver, "a", 5*time.Minute)
+		result := w.awaitTask(queue.Deliver, "a", 5*time.Minute)
 		if result.Delivery != outcome.GivenUp || result.LastError != "HTTP 500" {
 			t.Errorf("the task's result: %+v", result)
 		}
@@ -150,7 +151,7 @@ func TestDeliver_GivesUpAtTheEndOfTheWindow(t *testing.T) {
 		if w.seen("a").Removes != 0 {
 			t.Error("the session was removed before the delivery was given up")
 		}
-		if removed := w.awaitTask(tasks.QueueRemove, "a", time.Minute); removed.Removal != outcome.Removed {
+		if removed := w.awaitTask(queue.Remove, "a", time.Minute); removed.Removal != outcome.Removed {
 			t.Errorf("the removal: %+v", removed)
 		}
 		w.checkNothingPersonal()
@@ -164,7 +165,7 @@ func TestDeliver_WithoutACallbackURLWaitsForAWorkerThatKnowsOne(t *testing.T) {
 		w.awaitEnd("a", time.Minute)
 		p.stop()
 		w.start()
-		w.awaitTask(tasks.QueueDeliver, "a", 3*time.Minute)
+		w.awaitTask(queue.Deliver, "a", 3*time.Minute)
 		w.checkOneStory("a")
 	})
 }
@@ -242,7 +243,7 @@ func TestRemove_RepeatsWhatFailed(t *testing.T) {
 		w.awaitEnd("a", time.Minute)
 		time.Sleep(time.Minute)
 		w.sim.SetFaults()
-		result := w.awaitTask(tasks.QueueRemove, "a", 5*time.Minute)
+		result := w.awaitTask(queue.Remove, "a", 5*time.Minute)
 		if seen := w.seen("a"); result.Removal != outcome.Removed || seen.RemovedAt.IsZero() || seen.Removes < 3 {
 			t.Errorf("the result %+v, %d DELETEs", result, seen.Removes)
 		}
@@ -255,7 +256,7 @@ func TestRemove_AnErrorBodyIsTriedThreeTimesMore(t *testing.T) {
 		w.start()
 		w.sim.SetFaults(marksim.Faults{Calls: marksim.RemoveCalls, RemoveError: 1})
 		w.session("a", confirming(0))
-		result := w.awaitTask(tasks.QueueRemove, "a", 10*time.Minute)
+		result := w.awaitTask(queue.Remove, "a", 10*time.Minute)
 		if result.Removal != outcome.RemovedUnknown || result.Delivery != outcome.Delivered || w.seen("a").Removes != 4 {
 			t.Errorf("the result %+v, %d DELETEs", result, w.seen("a").Removes)
 		}
@@ -280,7 +281,7 @@ func TestRemove_IsTriedForADay(t *testing.T) {
 		p.stop()
 		time.Sleep(20 * time.Minute)
 		w.start()
-		result := w.awaitTask(tasks.QueueRemove, "a", 10*time.Minute)
+		result := w.awaitTask(queue.Remove, "a", 10*time.Minute)
 		if result.Removal != outcome.RemovedUnknown {
 			t.Errorf("after the day: %+v", result)
 		}
@@ -331,8 +332,8 @@ func TestOperator_RunsAFinishedTaskAgainWithoutEffect(t *testing.T) {
 		w.start()
 		w.receiver.answer = failing(1, 500)
 		w.session("a", confirming(0))
-		w.awaitTask(tasks.QueueRemove, "a", time.Minute)
-		for _, queue := range []string{tasks.QueueFollow, tasks.QueueDeliver, tasks.QueueRemove} {
+		w.awaitTask(queue.Remove, "a", time.Minute)
+		for _, queue := range []string{queue.Follow, queue.Deliver, queue.Remove} {
 			if err := w.tasks.RunTask(queue, "default:a"); err != nil {
 				t.Fatal(err)
 			}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	sess "github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -31,7 +31,7 @@ func eventID(sessionID string) string {
 
 // ending is what the event of a session is made from, beside the outcome itself.
 type ending struct {
-	session tasks.Session
+	session sess.Job
 	polls   int
 	at      time.Time // the event's timestamp
 }
@@ -52,8 +52,8 @@ func (e ending) answered(a marksign.Answer) (outcome.Result, error) {
 func (e ending) identified(id *marksign.Identity) (outcome.Result, error) {
 	data := e.data()
 	data.Person = &webhook.Person{Name: id.Name, Surname: id.Surname, Code: id.Code, Country: id.Country}
-	peps := webhook.NewCheck(id.PEPs, slices.Contains(e.session.Checks, tasks.PEPs))
-	sanctions := webhook.NewCheck(id.Sanctions, slices.Contains(e.session.Checks, tasks.Sanctions))
+	peps := webhook.NewCheck(id.PEPs, slices.Contains(e.session.Checks, sess.PEPs))
+	sanctions := webhook.NewCheck(id.Sanctions, slices.Contains(e.session.Checks, sess.Sanctions))
 	data.PEPs, data.Sanctions = &peps, &sanctions
 	data.Certificate = id.Certificate
 	data.Upstream = upstream(id, peps, sanctions)
@@ -90,7 +90,7 @@ func (e ending) result(typ webhook.Type, reason string, data webhook.Data) (outc
 }
 
 // instructionsOf is what is sealed with the result of a session.
-func instructionsOf(s tasks.Session) *outcome.Instructions {
+func instructionsOf(s sess.Job) *outcome.Instructions {
 	sealed := &outcome.Instructions{
 		Account: s.Account, CallbackURL: s.CallbackURL, Method: string(s.Method), Locale: s.Locale, Reference: s.Reference,
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -130,7 +131,7 @@ func TestPoll_ALateNotFoundTellsNoSecondStory(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		w.markSign = w.sim
 		w.start()
-		if err := w.tasks.RunTask(tasks.QueueFollow, "default:a"); err != nil {
+		if err := w.tasks.RunTask(queue.Follow, "default:a"); err != nil {
 			t.Fatal(err)
 		}
 		// Where the first worker got its own task again, it is made to leave it.
@@ -138,7 +139,7 @@ func TestPoll_ALateNotFoundTellsNoSecondStory(t *testing.T) {
 			if w.record("a").Removal == outcome.Removed {
 				return true
 			}
-			_ = w.tasks.RunTask(tasks.QueueFollow, "default:a")
+			_ = w.tasks.RunTask(queue.Follow, "default:a")
 			return false
 		})
 		close(release)
@@ -189,7 +190,7 @@ func TestOperator_RunsAFollowTaskEarlyWithoutASecondEvent(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				for range 5 {
 					for _, token := range tokens {
-						_ = w.tasks.RunTask(tasks.QueueFollow, "default:"+token)
+						_ = w.tasks.RunTask(queue.Follow, "default:"+token)
 					}
 					time.Sleep(3 * time.Second)
 				}
@@ -207,8 +208,8 @@ func TestOperator_RunsAFollowTaskEarlyWithoutASecondEvent(t *testing.T) {
 
 func TestOperator_DeletesOrArchivesATaskAndStopsTheFollowing(t *testing.T) {
 	for name, act := range map[string]func(w *world) error{
-		"delete":  func(w *world) error { return w.tasks.DeleteTask(tasks.QueueFollow, "default:a") },
-		"archive": func(w *world) error { return w.tasks.ArchiveTask(tasks.QueueFollow, "default:a") },
+		"delete":  func(w *world) error { return w.tasks.DeleteTask(queue.Follow, "default:a") },
+		"archive": func(w *world) error { return w.tasks.ArchiveTask(queue.Follow, "default:a") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -244,7 +245,7 @@ func TestOperator_PausesTheFollowQueueAndWhatIsFollowedGoesOn(t *testing.T) {
 		w.start()
 		w.session("a", confirming(20*time.Second))
 		time.Sleep(5 * time.Second)
-		if err := w.tasks.PauseQueue(tasks.QueueFollow); err != nil {
+		if err := w.tasks.PauseQueue(queue.Follow); err != nil {
 			t.Fatal(err)
 		}
 		w.session("b", confirming(0))
@@ -253,7 +254,7 @@ func TestOperator_PausesTheFollowQueueAndWhatIsFollowedGoesOn(t *testing.T) {
 		if w.seen("b").Polls != 0 {
 			t.Error("a new session is followed although the queue is paused")
 		}
-		if err := w.tasks.UnpauseQueue(tasks.QueueFollow); err != nil {
+		if err := w.tasks.UnpauseQueue(queue.Follow); err != nil {
 			t.Fatal(err)
 		}
 		w.awaitEnd("a", 10*time.Second)

@@ -8,7 +8,8 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
+	sess "github.com/identwatch/identwatch/internal/session"
 )
 
 // follow runs the task session:follow. It gives the session to the follower and
@@ -19,7 +20,7 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return err
 	}
-	account := w.accounts.of(job.Session)
+	account := w.accounts.of(job)
 	if account == nil {
 		return w.waitForAccount(ctx, job)
 	}
@@ -60,8 +61,8 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 
 // refusesToPoll refuses a task that is not signed, unless the session has its
 // outcome: then the task decides nothing any more.
-func (w *Worker) refusesToPoll(ctx context.Context, a *account, job tasks.Followed) (bool, error) {
-	r, err := w.records.Read(ctx, recordOf(job))
+func (w *Worker) refusesToPoll(ctx context.Context, a *account, job sess.Job) (bool, error) {
+	r, err := w.records.Read(ctx, outcome.Of(job))
 	switch {
 	case err != nil:
 		return true, errRedis()
@@ -73,28 +74,28 @@ func (w *Worker) refusesToPoll(ctx context.Context, a *account, job tasks.Follow
 
 // take makes this worker the session's holder if it has room for one more. A
 // session that already had its outcome gets no new record.
-func (w *Worker) take(ctx context.Context, job tasks.Followed, full bool) (outcome.Record, error) {
+func (w *Worker) take(ctx context.Context, job sess.Job, full bool) (outcome.Record, error) {
 	if full {
-		return w.records.Read(ctx, recordOf(job))
+		return w.records.Read(ctx, outcome.Of(job))
 	}
 	further, err := w.wentFurther(ctx, job)
 	switch {
 	case err != nil:
 		return outcome.Record{}, err
 	case further:
-		return w.records.TakeOver(ctx, recordOf(job), w.holder)
+		return w.records.TakeOver(ctx, outcome.Of(job), w.holder)
 	}
-	return w.records.Follow(ctx, recordOf(job), w.holder)
+	return w.records.Follow(ctx, outcome.Of(job), w.holder)
 }
 
 // endSession ends the task with its result. Where no other task has anything left
 // to do it settles the record, and the session is finished.
-func (w *Worker) endSession(ctx context.Context, t *asynq.Task, job tasks.Followed, r outcome.Record) error {
+func (w *Worker) endSession(ctx context.Context, t *asynq.Task, job sess.Job, r outcome.Record) error {
 	if r.State == outcome.None {
 		return w.recordLost(t, job)
 	}
-	if t.Type() == tasks.TypeFollow || w.tasks.ended(tasks.QueueFollow, job.ID()) {
-		if _, err := w.records.Settle(ctx, recordOf(job)); err != nil {
+	if t.Type() == queue.TypeFollow || w.tasks.Ended(queue.Follow, job.ID()) {
+		if _, err := w.records.Settle(ctx, outcome.Of(job)); err != nil {
 			return errRedis()
 		}
 	}
@@ -106,7 +107,7 @@ func (w *Worker) endSession(ctx context.Context, t *asynq.Task, job tasks.Follow
 
 // standing says from where a session goes on, by its record. Where another
 // queue goes on, it makes sure that the task is there.
-func (w *Worker) standing(ctx context.Context, job tasks.Followed, r outcome.Record) (next, error) {
+func (w *Worker) standing(ctx context.Context, job sess.Job, r outcome.Record) (next, error) {
 	switch r.State {
 	case outcome.None:
 		if further, err := w.wentFurther(ctx, job); err != nil || further {
@@ -118,9 +119,9 @@ func (w *Worker) standing(ctx context.Context, job tasks.Followed, r outcome.Rec
 	case outcome.Sealed:
 		return in(max(r.ClaimLeft(""), 0), stepPost), nil
 	case outcome.Handed:
-		return now(stepEnd), w.tasks.ensureDelivery(ctx, job, 0)
+		return now(stepEnd), w.tasks.EnsureDelivery(ctx, job, 0)
 	case outcome.Redelivering:
-		if err := w.tasks.ensureDelivery(ctx, job, 0); err != nil {
+		if err := w.tasks.EnsureDelivery(ctx, job, 0); err != nil {
 			return next{}, err
 		}
 	}
@@ -128,7 +129,7 @@ func (w *Worker) standing(ctx context.Context, job tasks.Followed, r outcome.Rec
 	case outcome.NotRemoved:
 		return in(r.RemovalLeft(), stepRemove), nil
 	case outcome.RemovalHanded:
-		return now(stepEnd), w.tasks.ensureRemoval(ctx, job, 0)
+		return now(stepEnd), w.tasks.EnsureRemoval(ctx, job, 0)
 	}
 	return now(stepEnd), nil
 }
@@ -147,7 +148,7 @@ func takeoverSpread(r outcome.Record) time.Duration {
 
 // logFinished writes the one line that an operator reads of a session. Its times
 // are in seconds, by Redis's clock; one that never came is 0.
-func (w *Worker) logFinished(job tasks.Followed, r outcome.Record) {
+func (w *Worker) logFinished(job sess.Job, r outcome.Record) {
 	w.log.Info("session finished", "session", job.ID(), "account", job.Account,
 		"outcome", r.Type, "reason", r.Reason, "delivery", string(r.State), "removal", string(r.Removal),
 		"polls", r.Polls, "attempts", r.Attempts, "removals", r.Removals, "final_after", between(r.Started, r.Final),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -342,7 +343,7 @@ func TestEnqueue_AfterTheRetentionTellsNoSecondStory(t *testing.T) {
 func TestEnqueue_MendsAnArchivedTask(t *testing.T) {
 	inWorld(t, func(w *world) {
 		s := w.session("a", confirming(5*time.Second))
-		if err := w.tasks.ArchiveTask(tasks.QueueFollow, s.ID()); err != nil {
+		if err := w.tasks.ArchiveTask(queue.Follow, s.ID()); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.client.Enqueue(w.ctx, s); err != nil {
@@ -359,11 +360,11 @@ func TestFollow_SaysWhatItWaitsFor(t *testing.T) {
 		w.start()
 		s := w.session("a", confirming(time.Hour))
 		time.Sleep(5 * time.Second)
-		info, err := w.tasks.GetTaskInfo(tasks.QueueFollow, s.ID())
+		info, err := w.tasks.GetTaskInfo(queue.Follow, s.ID())
 		if err != nil || info.State != asynq.TaskStateRetry || info.LastErr != errFollowing(0).Error() || info.Retried != 0 {
 			t.Errorf("the task: %+v, error %v", info, err)
 		}
-		stats, err := w.tasks.GetQueueInfo(tasks.QueueFollow)
+		stats, err := w.tasks.GetQueueInfo(queue.Follow)
 		if err != nil || stats.Failed != 0 {
 			t.Errorf("asynq counts %d failures, error %v", stats.Failed, err)
 		}
@@ -375,7 +376,7 @@ func TestFollow_AnotherAccountsSessionWaitsForAWorkerThatKnowsIt(t *testing.T) {
 		w.start()
 		w.session("a", confirming(0), func(s *tasks.Session) { s.Account = "shop" })
 		time.Sleep(90 * time.Second)
-		info, err := w.tasks.GetTaskInfo(tasks.QueueFollow, "shop:a")
+		info, err := w.tasks.GetTaskInfo(queue.Follow, "shop:a")
 		if err != nil || info.State != asynq.TaskStateRetry || info.Retried != 0 || w.seen("a").Polls != 0 {
 			t.Errorf("the task: %+v, error %v", info, err)
 		}
@@ -387,18 +388,18 @@ func TestFollow_AnUnreadablePayloadIsArchivedAndALaterOneWaits(t *testing.T) {
 		w.start()
 		client := asynq.NewClientFromRedisClient(w.rdb)
 		for id, payload := range map[string]string{"broken": `{"v":1,"token":"` + "..\"}", "later": `{"v":99,"token":"a"}`} {
-			_, err := client.EnqueueContext(w.ctx, asynq.NewTask(tasks.TypeFollow, []byte(payload)),
-				asynq.Queue(tasks.QueueFollow), asynq.TaskID(id), asynq.MaxRetry(1000), asynq.Timeout(30*time.Second))
+			_, err := client.EnqueueContext(w.ctx, asynq.NewTask(queue.TypeFollow, []byte(payload)),
+				asynq.Queue(queue.Follow), asynq.TaskID(id), asynq.MaxRetry(1000), asynq.Timeout(30*time.Second))
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
 		time.Sleep(10 * time.Second)
-		broken, err := w.tasks.GetTaskInfo(tasks.QueueFollow, "broken")
+		broken, err := w.tasks.GetTaskInfo(queue.Follow, "broken")
 		if err != nil || broken.State != asynq.TaskStateArchived {
 			t.Errorf("a broken payload: %+v, error %v", broken, err)
 		}
-		later, err := w.tasks.GetTaskInfo(tasks.QueueFollow, "later")
+		later, err := w.tasks.GetTaskInfo(queue.Follow, "later")
 		if err != nil || later.State != asynq.TaskStateRetry {
 			t.Errorf("a later release's payload: %+v, error %v", later, err)
 		}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	sess "github.com/identwatch/identwatch/internal/session"
 )
 
 // follower holds the sessions that this process follows: one heap of due times,
@@ -130,11 +130,11 @@ func (f *follower) keep(id string) {
 }
 
 // add takes a session in. One that is held already is left as it is.
-func (f *follower) add(job tasks.Followed, account *account, r outcome.Record, at next) {
+func (f *follower) add(job sess.Job, account *account, r outcome.Record, at next) {
 	current := time.Now()
 	age := max(r.Now.Sub(r.Started), 0) // Redis's clock may have stepped back
 	s := &session{
-		Followed: job, account: account, id: job.ID(), receiver: account.receiver(job.Session),
+		Job: job, account: account, id: job.ID(), receiver: account.receiver(job),
 		start: current.Add(-age), deadline: current.Add(f.opts.SessionTimeout - age),
 		step: at.step, due: at.at, renewed: current,
 		unusables: r.Unusables, unusable: r.Unusable, answered: r.Unusables > 0,

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
+	sess "github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -195,7 +197,7 @@ func TestCircuit_DeliveriesWaitWithoutAttempts(t *testing.T) {
 		back = true
 		for i := range dead {
 			token := fmt.Sprint("dead", i)
-			w.awaitTask(tasks.QueueDeliver, token, 10*time.Minute)
+			w.awaitTask(queue.Deliver, token, 10*time.Minute)
 			if last := w.checkOneStory(token); last.status != 204 {
 				t.Errorf("%s: %+v", token, last)
 			}
@@ -217,7 +219,7 @@ func TestCircuit_TheWindowEndsWhileItIsOpen(t *testing.T) {
 		}
 		for i := range n {
 			token := fmt.Sprint("a", i)
-			if result := w.awaitTask(tasks.QueueDeliver, token, 10*time.Minute); result.Delivery != outcome.GivenUp ||
+			if result := w.awaitTask(queue.Deliver, token, 10*time.Minute); result.Delivery != outcome.GivenUp ||
 				result.LastError != "HTTP 503" && result.LastError != circuitOpen.String() { // of those that were never posted
 				t.Errorf("%s: %+v", token, result)
 			}
@@ -235,8 +237,8 @@ func TestCircuit_ARefusalAsItClosesWaitsNoLonger(t *testing.T) {
 	inWorld(t, func(w *world) {
 		f := w.start().follower
 		account := f.accounts[tasks.DefaultAccount]
-		job := tasks.Followed{Session: tasks.Session{Token: "a", Method: tasks.SmartID, Account: tasks.DefaultAccount}, Retention: time.Hour}
-		s := &session{Followed: job, account: account, id: job.ID(), receiver: account.receiver(job.Session), claimant: "test"}
+		job := sess.Job{Token: "a", Method: sess.SmartID, Account: sess.DefaultAccount, Retention: time.Hour}
+		s := &session{Job: job, account: account, id: job.ID(), receiver: account.receiver(job), claimant: "test"}
 		result, err := s.deadlineResult()
 		if err != nil {
 			t.Fatal(err)
@@ -261,7 +263,7 @@ func TestCircuit_ARefusalAsItClosesWaitsNoLonger(t *testing.T) {
 		if n := f.handSealed(w.ctx, s); n.step != stepEnd {
 			t.Fatalf("the next step is %v", n.step)
 		}
-		task, err := w.tasks.GetTaskInfo(tasks.QueueDeliver, job.ID())
+		task, err := w.tasks.GetTaskInfo(queue.Deliver, job.ID())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,8 @@ import (
 
 	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
+	sess "github.com/identwatch/identwatch/internal/session"
 )
 
 // Why a session's status is not told.
@@ -83,13 +84,13 @@ type SessionStatus struct {
 // concurrent use.
 type Inspector struct {
 	records   *outcome.Store
-	tasks     taskList
+	tasks     queue.List
 	following *lease.Queue
 }
 
 // NewInspector makes an Inspector for workers on this Redis.
 func NewInspector(rdb redis.UniversalClient) *Inspector {
-	return &Inspector{outcome.NewStore(outcome.Config{Redis: rdb}), newTaskList(rdb), lease.NewQueue(rdb, tasks.QueueFollow)}
+	return &Inspector{outcome.NewStore(outcome.Config{Redis: rdb}), queue.NewList(rdb), lease.NewQueue(rdb, queue.Follow)}
 }
 
 // Session returns how one session stands; an account of "" is
@@ -113,11 +114,11 @@ func (i *Inspector) Session(ctx context.Context, account, token string) (Session
 }
 
 // sessionOf checks what is to become a key in Redis.
-func sessionOf(account, token string) (tasks.Session, error) {
+func sessionOf(account, token string) (sess.Job, error) {
 	if account == "" {
-		account = tasks.DefaultAccount
+		account = sess.DefaultAccount
 	}
-	s := tasks.Session{Account: account, Token: token, Method: tasks.SmartID}
+	s := sess.Job{Account: account, Token: token, Method: sess.SmartID}
 	return s, s.Validate()
 }
 
@@ -135,8 +136,8 @@ func (s sighting) waits() bool {
 
 // look looks for the task first: where that waits and has no record afterwards,
 // no worker took it.
-func (i *Inspector) look(ctx context.Context, session tasks.Session) (sighting, error) {
-	task, err := i.tasks.find(tasks.QueueFollow, session.ID())
+func (i *Inspector) look(ctx context.Context, session sess.Job) (sighting, error) {
+	task, err := i.tasks.Find(queue.Follow, session.ID())
 	if err != nil {
 		return sighting{}, err
 	}
@@ -163,7 +164,7 @@ func (i *Inspector) status(id string, r outcome.Record) (SessionStatus, error) {
 		StartedAt: r.Started, FinalAt: r.Final, EndedAt: r.Ended, RemovedAt: r.RemovedAt, KeptUntil: r.Kept,
 	}
 	if r.State == outcome.Handed || r.State == outcome.Redelivering {
-		task, err := i.tasks.find(tasks.QueueDeliver, id)
+		task, err := i.tasks.Find(queue.Deliver, id)
 		if err != nil {
 			return SessionStatus{}, err
 		}

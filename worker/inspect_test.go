@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -61,7 +62,7 @@ func TestSession_TellsOfEachState(t *testing.T) {
 func TestSession_OfWhatIsNoneIsAnError(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.session("archived", confirming(0))
-		if err := w.tasks.ArchiveTask(tasks.QueueFollow, "default:archived"); err != nil {
+		if err := w.tasks.ArchiveTask(queue.Follow, "default:archived"); err != nil {
 			t.Fatal(err)
 		}
 		w.session("other", confirming(0), func(s *tasks.Session) { s.Account = "shop" })
@@ -111,7 +112,7 @@ func TestSessions_ListsEachOnceByAccountAndState(t *testing.T) {
 		w.session("deleted", confirming(time.Hour))
 		w.session("polled", confirming(time.Hour))
 		time.Sleep(time.Second)
-		if err := w.tasks.DeleteTask(tasks.QueueFollow, "default:deleted"); err != nil {
+		if err := w.tasks.DeleteTask(queue.Follow, "default:deleted"); err != nil {
 			t.Fatal(err)
 		}
 		w.receiver.answer = func(*http.Request, int) (int, time.Duration, http.Header) { return 503, 0, nil }
@@ -121,7 +122,7 @@ func TestSessions_ListsEachOnceByAccountAndState(t *testing.T) {
 		w.cancel("stopped")
 		w.session("unknown-account", confirming(0), func(s *tasks.Session) { s.Account = "shop" })
 		w.session("archived", confirming(0), func(s *tasks.Session) { s.Account = "shop" })
-		if err := w.tasks.ArchiveTask(tasks.QueueFollow, "shop:archived"); err != nil {
+		if err := w.tasks.ArchiveTask(queue.Follow, "shop:archived"); err != nil {
 			t.Fatal(err)
 		}
 		ours := []string{

@@ -15,6 +15,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -165,7 +166,7 @@ func TestInterruption_ARemovalThatFailsForADayIsNotForgotten(t *testing.T) {
 		p.stop()
 		pass(7 * time.Hour) // the pause of six hours
 		w.start()
-		if result := w.awaitTask(tasks.QueueRemove, "a", time.Minute); result.Removal != outcome.RemovedUnknown || result.RecordLost {
+		if result := w.awaitTask(queue.Remove, "a", time.Minute); result.Removal != outcome.RemovedUnknown || result.RecordLost {
 			t.Errorf("the result: %+v", result)
 		}
 		if !strings.Contains(w.logs.String(), "could not be removed at MarkSign") {
@@ -228,7 +229,7 @@ func TestInterruption_ARefusalIsCountedOnce(t *testing.T) {
 		w.start(func(o *Options) { o.Redis.(*redis.Client).AddHook(l) })
 		w.sim.SetFaults(marksim.Faults{Calls: marksim.RemoveCalls, RemoveError: 1})
 		w.session("a", confirming(0))
-		w.awaitTask(tasks.QueueRemove, "a", 10*time.Minute)
+		w.awaitTask(queue.Remove, "a", 10*time.Minute)
 		if n := w.seen("a").Removes; n != 4 {
 			t.Errorf("%d DELETEs, want 4", n)
 		}
@@ -270,7 +271,7 @@ func TestInterruption_ADeletedSessionIsForgottenAlsoInAPoll(t *testing.T) {
 		w.start()
 		w.session("a", confirming(time.Hour))
 		time.Sleep(8 * time.Second)
-		if err := w.tasks.DeleteTask(tasks.QueueFollow, "default:a"); err != nil {
+		if err := w.tasks.DeleteTask(queue.Follow, "default:a"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Second)
@@ -299,7 +300,7 @@ func TestInterruption_AFullWorkerEndsFinishedTasks(t *testing.T) {
 		w.awaitEnd("a", 10*time.Second)
 		w.session("b", confirming(time.Hour))
 		time.Sleep(time.Second)
-		if err := w.tasks.RunTask(tasks.QueueFollow, "default:a"); err != nil {
+		if err := w.tasks.RunTask(queue.Follow, "default:a"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
@@ -402,7 +403,7 @@ func TestInterruption_ATaskThatLosesItsLeaseWhileItRunsIsFound(t *testing.T) {
 			if n == 1 {
 				return 500, 0, nil
 			}
-			w.rdb.Del(w.ctx, "asynq:{"+tasks.QueueDeliver+"}:lease")
+			w.rdb.Del(w.ctx, "asynq:{"+queue.Deliver+"}:lease")
 			if n == 2 {
 				return 500, 200 * time.Millisecond, nil
 			}
@@ -427,7 +428,7 @@ func TestInterruption_ATaskThatLosesItsLeaseWhileItRunsIsFound(t *testing.T) {
 
 // ended reports whether a delivery's task is completed.
 func (w *world) ended(token string) bool {
-	info, err := w.tasks.GetTaskInfo(tasks.QueueDeliver, "default:"+token)
+	info, err := w.tasks.GetTaskInfo(queue.Deliver, "default:"+token)
 	return err == nil && info.State == asynq.TaskStateCompleted
 }
 
@@ -439,9 +440,9 @@ func TestInterruption_ARemovalThatRunsEarlyWaits(t *testing.T) {
 		w.start()
 		w.session("a", confirming(0))
 		w.await("the delivery", time.Minute, func() bool { return w.record("a").State == outcome.Delivered })
-		w.await("the removal's task", time.Second, func() bool { return w.tasks.RunTask(tasks.QueueRemove, "default:a") == nil })
+		w.await("the removal's task", time.Second, func() bool { return w.tasks.RunTask(queue.Remove, "default:a") == nil })
 		w.await("its early run", time.Second, func() bool {
-			info, err := w.tasks.GetTaskInfo(tasks.QueueRemove, "default:a")
+			info, err := w.tasks.GetTaskInfo(queue.Remove, "default:a")
 			return err == nil && info.State == asynq.TaskStateRetry
 		})
 		w.await("the removal", 10*time.Second, func() bool { return w.record("a").Removal == outcome.Removed })

@@ -8,7 +8,8 @@ import (
 
 	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
+	sess "github.com/identwatch/identwatch/internal/session"
 )
 
 // A record is written before any task that goes on with the session, and is kept
@@ -21,21 +22,21 @@ import (
 var errRecordLost = errors.New("the session's record in Redis is lost: see the worker's log and docs/reliability.md")
 
 // wentFurther reports whether a task proves that the session had its outcome.
-func (w *Worker) wentFurther(ctx context.Context, job tasks.Followed) (bool, error) {
+func (w *Worker) wentFurther(ctx context.Context, job sess.Job) (bool, error) {
 	return lease.AnyKnows(ctx, w.further, job.ID())
 }
 
 // recordLost ends a task whose record is missing, loudly. A task of
 // webhook:deliver or session:remove is archived, so that an operator sees it, and
 // so that the session is not followed again while it is there.
-func (w *Worker) recordLost(t *asynq.Task, job tasks.Followed) error {
+func (w *Worker) recordLost(t *asynq.Task, job sess.Job) error {
 	w.metrics.recordsLost.WithLabelValues(job.Account).Inc()
 	w.log.Error("the session's record in Redis is lost; it is not followed again, because another outcome could come of it",
 		"session", job.ID(), "task", t.Type())
 	if err := writeResult(t, outcome.Record{}); err != nil {
 		return err
 	}
-	if t.Type() == tasks.TypeFollow {
+	if t.Type() == queue.TypeFollow {
 		return nil
 	}
 	return errors.Join(errRecordLost, asynq.SkipRetry)
@@ -44,7 +45,7 @@ func (w *Worker) recordLost(t *asynq.Task, job tasks.Followed) error {
 // salvage makes the record of a delivery again from its sealed result, which Redis
 // may have kept, so that the same event is posted. It reports whether it did.
 func (d delivery) salvage(ctx context.Context) (bool, error) {
-	result, err := d.records.Salvage(ctx, recordOf(d.job))
+	result, err := d.records.Salvage(ctx, outcome.Of(d.job))
 	switch {
 	case errors.Is(err, outcome.ErrSealMissing):
 		return false, nil
@@ -54,7 +55,7 @@ func (d delivery) salvage(ctx context.Context) (bool, error) {
 		d.log.Error("the sealed result of a lost record cannot be opened", "session", d.job.ID(), "error", err)
 		return false, nil
 	}
-	change, err := d.records.SealHanded(ctx, recordOf(d.job), result, errSalvaged.Error())
+	change, err := d.records.SealHanded(ctx, outcome.Of(d.job), result, errSalvaged.Error())
 	if change.Applied {
 		d.log.Warn("the session's record in Redis was lost; it was made again from the sealed result", "session", d.job.ID())
 	}
@@ -62,3 +63,15 @@ func (d delivery) salvage(ctx context.Context) (bool, error) {
 }
 
 var errSalvaged = errors.New("the session's record was lost, and made again from its sealed result")
+
+// revive makes sure that somebody goes on with a session whose record stands
+// further back than its task, as when Redis lost a note.
+func (w *Worker) revive(ctx context.Context, job sess.Job, r outcome.Record) error {
+	switch r.State {
+	case outcome.Following, outcome.Sealed:
+		return w.tasks.EnsureFollow(ctx, job)
+	case outcome.Handed:
+		return w.tasks.EnsureDelivery(ctx, job, 0)
+	}
+	return nil
+}

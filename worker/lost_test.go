@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -57,12 +57,12 @@ func TestLost_ADeliveryWithoutRecordIsNoNewSession(t *testing.T) {
 		w.rdb.Del(w.ctx, recordKey, sealedKey)
 		registry := prometheus.NewRegistry()
 		w.start(func(o *Options) { o.Metrics = registry })
-		w.awaitArchived(tasks.QueueDeliver, time.Minute)
+		w.awaitArchived(queue.Deliver, time.Minute)
 		if n := series(t, registry)[`identwatch_records_lost_total{account="default"}`]; n != 1 {
 			t.Errorf("%v lost records are counted", n)
 		}
 		for range 2 { // an operator runs the follow task too
-			if err := w.tasks.RunTask(tasks.QueueFollow, "default:a"); err != nil {
+			if err := w.tasks.RunTask(queue.Follow, "default:a"); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(5 * time.Second)
@@ -100,10 +100,10 @@ func TestLost_AFollowTaskBesideADeliveryBeginsNothing(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.leftToDeliver()
 		w.rdb.Del(w.ctx, recordKey, sealedKey)
-		if err := w.tasks.PauseQueue(tasks.QueueDeliver); err != nil {
+		if err := w.tasks.PauseQueue(queue.Deliver); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.tasks.RunTask(tasks.QueueFollow, "default:a"); err != nil {
+		if err := w.tasks.RunTask(queue.Follow, "default:a"); err != nil {
 			t.Fatal(err)
 		}
 		w.start()
@@ -124,7 +124,7 @@ func TestLost_ARemovalWithoutRecordIsNotMade(t *testing.T) {
 		p.stop()
 		w.rdb.Del(w.ctx, recordKey)
 		w.start()
-		w.awaitArchived(tasks.QueueRemove, time.Minute)
+		w.awaitArchived(queue.Remove, time.Minute)
 		if len(w.receiver.of("a")) != 1 || removals.begun.Load() != 1 {
 			t.Errorf("%d posts, %d DELETEs", len(w.receiver.of("a")), removals.begun.Load())
 		}
@@ -195,7 +195,7 @@ func TestRolling_RedeliveryWindow(t *testing.T) {
 				second.stop()
 				w.age(windows[0] / 2)
 				w.receiver.answer = nil
-				if list, err := w.redelivery().List(w.ctx, time.Time{}); err != nil || len(list) == 0 || list[0].Session.Token != "a" {
+				if list, err := w.redelivery().List(w.ctx, time.Time{}); err != nil || len(list) == 0 || list[0].Job.Token != "a" {
 					t.Errorf("listed: %+v, %v", list, err)
 				}
 				if err := w.redelivery().Redeliver(w.ctx, "default:a"); err != nil {
@@ -244,8 +244,8 @@ func TestLost_AnOperatorHasTheSessionFollowedAgain(t *testing.T) {
 		w.leftToDeliver()
 		w.rdb.Del(w.ctx, recordKey, sealedKey)
 		w.start()
-		w.awaitArchived(tasks.QueueDeliver, time.Minute)
-		for _, queue := range []string{tasks.QueueDeliver, tasks.QueueFollow} {
+		w.awaitArchived(queue.Deliver, time.Minute)
+		for _, queue := range []string{queue.Deliver, queue.Follow} {
 			if err := w.tasks.DeleteTask(queue, "default:a"); err != nil {
 				t.Fatal(err)
 			}

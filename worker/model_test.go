@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -257,7 +258,7 @@ func (l *life) enqueueOne(how string, which int) {
 // runEarly is an operator who runs a session's tasks at once.
 func (l *life) runEarly(which int) {
 	if token, known := pick(l.tokens, which); known {
-		for _, queue := range []string{tasks.QueueFollow, tasks.QueueDeliver, tasks.QueueRemove} {
+		for _, queue := range []string{queue.Follow, queue.Deliver, queue.Remove} {
 			_ = l.tasks.RunTask(queue, "default:"+token) // where it waits
 		}
 	}
@@ -269,7 +270,7 @@ func (l *life) stopSession(how string, which int) {
 	switch {
 	case !known:
 	case how == "delete":
-		if err := l.tasks.DeleteTask(tasks.QueueFollow, "default:"+token); err == nil {
+		if err := l.tasks.DeleteTask(queue.Follow, "default:"+token); err == nil {
 			l.deleted[token] = true
 		}
 	default:

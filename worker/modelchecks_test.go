@@ -7,8 +7,8 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
-	"github.com/identwatch/identwatch/tasks"
 )
 
 // awaitEnds waits until no task is left. An operator runs what waits for its
@@ -20,7 +20,7 @@ func (l *life) awaitEnds() {
 			dump, _ := redistest.Dump(l.ctx, l.rdb)
 			l.t.Fatalf("tasks are left after %v; the plan: %v\nlogs:\n%s\nRedis:\n%s", patience, l.plan, l.logs, dump)
 		}
-		for _, queue := range []string{tasks.QueueDeliver, tasks.QueueRemove} {
+		for _, queue := range []string{queue.Deliver, queue.Remove} {
 			for _, token := range l.tokens {
 				if info, err := l.tasks.GetTaskInfo(queue, "default:"+token); err == nil && info.State == asynq.TaskStateRetry {
 					_ = l.tasks.RunTask(queue, "default:"+token)
@@ -33,7 +33,7 @@ func (l *life) awaitEnds() {
 
 // tasksLeft counts the tasks that are not completed.
 func (l *life) tasksLeft() (left int) {
-	for _, queue := range []string{tasks.QueueFollow, tasks.QueueDeliver, tasks.QueueRemove} {
+	for _, queue := range []string{queue.Follow, queue.Deliver, queue.Remove} {
 		if info, err := l.tasks.GetQueueInfo(queue); err == nil {
 			left += info.Size - info.Completed
 		}

@@ -5,14 +5,14 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	sess "github.com/identwatch/identwatch/internal/session"
 )
 
 // open returns the event to post. One that cannot be opened, because its key is
 // lost or Redis changed it, is made anew from the same outcome where MarkSign
 // still tells it, and sealed again.
-func (w *Worker) open(ctx context.Context, a *account, job tasks.Followed, r outcome.Record, claimant string) (outcome.Result, error) {
-	result, err := w.records.Open(recordOf(job), r)
+func (w *Worker) open(ctx context.Context, a *account, job sess.Job, r outcome.Record, claimant string) (outcome.Result, error) {
+	result, err := w.records.Open(outcome.Of(job), r)
 	if err == nil {
 		return result, nil
 	}
@@ -21,7 +21,7 @@ func (w *Worker) open(ctx context.Context, a *account, job tasks.Followed, r out
 	if !same {
 		return outcome.Result{}, err
 	}
-	if change, resealing := w.records.Reseal(ctx, recordOf(job), again, claimant); resealing != nil || !change.Applied {
+	if change, resealing := w.records.Reseal(ctx, outcome.Of(job), again, claimant); resealing != nil || !change.Applied {
 		return outcome.Result{}, err
 	}
 	w.log.Warn("the result was made anew from the same outcome, and sealed again", "session", job.ID())
@@ -30,12 +30,12 @@ func (w *Worker) open(ctx context.Context, a *account, job tasks.Followed, r out
 
 // remake makes the event of a record anew. It returns false where MarkSign does
 // not tell, or tells another story than the record.
-func (w *Worker) remake(ctx context.Context, a *account, job tasks.Followed, r outcome.Record) (outcome.Result, bool) {
+func (w *Worker) remake(ctx context.Context, a *account, job sess.Job, r outcome.Record) (outcome.Result, bool) {
 	if !a.vouches(job) {
 		_ = w.refuseUnsigned(a, job) // counted and logged; the delivery goes on by its own schedule
 		return outcome.Result{}, false
 	}
-	e := ending{session: job.Session, polls: r.Polls, at: r.EventTime}
+	e := ending{session: job, polls: r.Polls, at: r.EventTime}
 	if _, ours := ownMessages[r.Reason]; ours {
 		result, err := e.own(r.Reason)
 		return result, err == nil && result.Type == r.Type

@@ -15,7 +15,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/redistest"
-	"github.com/identwatch/identwatch/tasks"
+	sess "github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -57,7 +57,7 @@ func TestEventID_IsAFunctionOfTheSessionAlone(t *testing.T) {
 
 func TestIdentifiedResult_DropsNothingThatMarkSignSent(t *testing.T) {
 	t.Parallel()
-	s := tasks.Session{Token: "a", Method: tasks.MobileID, Checks: []tasks.Check{tasks.PEPs, tasks.Sanctions}}
+	s := sess.Job{Token: "a", Method: sess.MobileID, Checks: []sess.Check{sess.PEPs, sess.Sanctions}}
 	r, err := ending{s, 3, time.Now()}.identified(&marksign.Identity{
 		Code: "1", PEPs: json.RawMessage(`"odd"`), Sanctions: json.RawMessage(`[1]`), Upstream: json.RawMessage(`{"status":"ok","new":{"a":[1]}}`),
 	})

@@ -7,7 +7,8 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
+	sess "github.com/identwatch/identwatch/internal/session"
 )
 
 // pause is what a handler returns when its task is to run again. Its text is
@@ -53,7 +54,7 @@ func errRedis() error {
 // errPayload says what becomes of a task that cannot be read: a later release's
 // waits for a later worker, and every other is archived.
 func errPayload(err error) error {
-	if errors.Is(err, tasks.ErrNewerPayload) {
+	if errors.Is(err, queue.ErrNewerPayload) {
 		return &pause{time.Minute, err.Error(), false}
 	}
 	return errors.Join(err, asynq.SkipRetry)
@@ -64,14 +65,14 @@ var errOtherSession = errors.New("the task's payload names another session than 
 
 // decode reads a task's payload, which must be of the session that the task is
 // named for. The error is what the handler returns.
-func (w *Worker) decode(t *asynq.Task) (tasks.Followed, error) {
-	job, err := tasks.Decode(t.Payload())
+func (w *Worker) decode(t *asynq.Task) (sess.Job, error) {
+	job, err := queue.Decode(t.Payload())
 	if err != nil {
-		return tasks.Followed{}, errPayload(err)
+		return sess.Job{}, errPayload(err)
 	}
 	if id := t.ResultWriter().TaskID(); id != job.ID() {
 		w.log.Error("a task's payload names another session than its id; it is archived", "session", id, "task", t.Type())
-		return tasks.Followed{}, errPayload(errOtherSession)
+		return sess.Job{}, errPayload(errOtherSession)
 	}
 	return job, nil
 }

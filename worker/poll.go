@@ -21,7 +21,7 @@ func (f *follower) poll(ctx context.Context, s *session) next {
 	if f.leaseOver(s) {
 		return in(f.opts.Lease/3, stepPoll) // renewing decides whose it is
 	}
-	if !s.account.vouches(s.Followed) {
+	if !s.account.vouches(s.Job) {
 		return now(stepEnd) // its record was lost since; the run of its task refuses it
 	}
 	last := !time.Now().Before(s.deadline)
@@ -133,7 +133,7 @@ func (f *follower) warnUnknownStatus(s *session, a marksign.Answer) {
 }
 
 // ending is what is told of a session that ends now.
-func (s *session) ending() ending { return ending{s.Session, s.polls, time.Now()} }
+func (s *session) ending() ending { return ending{s.Job, s.polls, time.Now()} }
 
 // deadlineResult is the outcome of a session that was not final in time.
 func (s *session) deadlineResult() (outcome.Result, error) {

@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
+	sess "github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -33,13 +34,13 @@ func (f *follower) post(ctx context.Context, s *session) next {
 		f.metrics.final(s.account.name, record)
 	}
 	if s.result == nil {
-		opened, err := f.open(ctx, s.account, s.Followed, record, s.claimant)
+		opened, err := f.open(ctx, s.account, s.Job, record, s.claimant)
 		if err != nil {
 			return f.handOver(ctx, s, err.Error(), retryPause(record.AttemptsSince(), 0))
 		}
 		s.result = &opened
 	}
-	answer := f.send(ctx, s.account, s.Followed, begun, *s.result, s.permit)
+	answer := f.send(ctx, s.account, s.Job, begun, *s.result, s.permit)
 	switch answer.Verdict {
 	case webhook.Delivered:
 		return f.noteDelivered(s)
@@ -61,7 +62,7 @@ func (f *follower) claimPost(ctx context.Context, s *session) (outcome.Change, e
 // send posts once, to where the sealed instructions say, and ends a second before
 // the claim does that was asked for at claimed: if Redis answered late, or the
 // process was suspended, less time is left than the DeliveryTimeout.
-func (w *Worker) send(ctx context.Context, a *account, job tasks.Followed, claimed time.Time, sealed outcome.Result, permit *permit) webhook.Result {
+func (w *Worker) send(ctx context.Context, a *account, job sess.Job, claimed time.Time, sealed outcome.Result, permit *permit) webhook.Result {
 	ctx, cancel := context.WithDeadline(ctx, claimed.Add(w.opts.DeliveryTimeout+claimMargin/2))
 	defer cancel()
 	url, err := a.destination(job, sealed)
@@ -80,7 +81,7 @@ func (w *Worker) send(ctx context.Context, a *account, job tasks.Followed, claim
 // was first, or Redis lost a note. What this worker had in hand is dropped.
 func (f *follower) resume(ctx context.Context, s *session, r outcome.Record) next {
 	s.result = nil
-	n, err := f.standing(ctx, s.Followed, r)
+	n, err := f.standing(ctx, s.Job, r)
 	if err != nil {
 		f.log.Error("making sure of the session's next task failed", "session", s.id, "error", err)
 		return in(redisPause, s.step)
@@ -104,7 +105,7 @@ func (f *follower) noteDelivered(s *session) next {
 func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next {
 	var change outcome.Change
 	noted := f.note("noting that a delivery was given up", func(ctx context.Context) (err error) {
-		change, err = f.recordGivenUp(ctx, s.Followed, s.claimant, why)
+		change, err = f.recordGivenUp(ctx, s.Job, s.claimant, why)
 		return err
 	})
 	if !noted {
@@ -119,12 +120,12 @@ func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next
 }
 
 // recordGivenUp keeps with the record what it takes to deliver it after all.
-func (w *Worker) recordGivenUp(ctx context.Context, job tasks.Followed, claimant, why string) (outcome.Change, error) {
-	task, err := tasks.NewDeliverTask(job)
+func (w *Worker) recordGivenUp(ctx context.Context, job sess.Job, claimant, why string) (outcome.Change, error) {
+	task, err := queue.NewDeliverTask(job)
 	if err != nil {
 		return outcome.Change{}, err
 	}
-	return w.records.GiveUp(ctx, recordOf(job), claimant, why, task.Payload())
+	return w.records.GiveUp(ctx, outcome.Of(job), claimant, why, task.Payload())
 }
 
 func (w *Worker) tellGivenUp(a *account, id, why string) {
@@ -146,7 +147,7 @@ func (f *follower) handOver(ctx context.Context, s *session, why string, after t
 	if !change.Applied {
 		return f.resume(ctx, s, change.Record)
 	}
-	return f.enqueueDelivery(s.Followed, after)
+	return f.enqueueDelivery(s.Job, after)
 }
 
 // handSealed seals the outcome for webhook:deliver, because the receiver's host
@@ -168,10 +169,10 @@ func (f *follower) handSealed(ctx context.Context, s *session) next {
 		return f.resume(ctx, s, change.Record)
 	}
 	f.metrics.final(s.account.name, change.Record)
-	return f.enqueueDelivery(s.Followed, after)
+	return f.enqueueDelivery(s.Job, after)
 }
 
-func (f *follower) enqueueDelivery(job tasks.Followed, after time.Duration) next {
-	f.note("enqueueing a delivery", func(ctx context.Context) error { return f.tasks.ensureDelivery(ctx, job, after) })
+func (f *follower) enqueueDelivery(job sess.Job, after time.Duration) next {
+	f.note("enqueueing a delivery", func(ctx context.Context) error { return f.tasks.EnsureDelivery(ctx, job, after) })
 	return now(stepEnd)
 }

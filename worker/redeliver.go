@@ -12,7 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
+	sess "github.com/identwatch/identwatch/internal/session"
 )
 
 // Why an event is not delivered again.
@@ -27,17 +28,17 @@ var (
 // Redelivery has given-up events posted once more. It is safe for concurrent use.
 type Redelivery struct {
 	records *outcome.Store
-	tasks   taskList
+	tasks   queue.List
 }
 
 // NewRedelivery makes a Redelivery for workers on this Redis.
 func NewRedelivery(rdb redis.UniversalClient) *Redelivery {
-	return &Redelivery{outcome.NewStore(outcome.Config{Redis: rdb}), newTaskList(rdb)}
+	return &Redelivery{outcome.NewStore(outcome.Config{Redis: rdb}), queue.NewList(rdb)}
 }
 
 // GivenUp is a delivery that was given up and can be made again.
 type GivenUp struct {
-	Session     tasks.Session
+	Job         sess.Job
 	At          time.Time // by Redis's clock
 	Attempts    int
 	LastError   string
@@ -46,7 +47,7 @@ type GivenUp struct {
 
 // Host is where the event is posted to, with its port where the URL names one,
 // if sessions that name no callback URL are posted to fallback.
-func (g GivenUp) Host(fallback string) string { return hostOf(cmp.Or(g.Session.CallbackURL, fallback)) }
+func (g GivenUp) Host(fallback string) string { return hostOf(cmp.Or(g.Job.CallbackURL, fallback)) }
 
 // List returns the deliveries that were given up since a time and can be made
 // again, oldest first; with the zero time, all.
@@ -79,7 +80,7 @@ func (d *Redelivery) Find(ctx context.Context, id string) (GivenUp, error) {
 	if err != nil {
 		return GivenUp{}, err
 	}
-	return GivenUp{job.Session, r.Ended, r.Attempts, r.LastError, r.State == outcome.Redelivering}, nil
+	return GivenUp{job, r.Ended, r.Attempts, r.LastError, r.State == outcome.Redelivering}, nil
 }
 
 // IsRefusal reports whether an error says that an event is not delivered again,
@@ -95,32 +96,32 @@ func IsRefusal(err error) bool {
 
 // redeliverable returns the task of a delivery that can be made again, or why
 // it cannot.
-func redeliverable(id string, r outcome.Record) (tasks.Followed, error) {
+func redeliverable(id string, r outcome.Record) (sess.Job, error) {
 	switch r.State {
 	case outcome.None:
-		return tasks.Followed{}, ErrNoRecord
+		return sess.Job{}, ErrNoRecord
 	case outcome.Delivered:
-		return tasks.Followed{}, ErrDataErased
+		return sess.Job{}, ErrDataErased
 	case outcome.Cancelled:
-		return tasks.Followed{}, ErrCancelled
+		return sess.Job{}, ErrCancelled
 	case outcome.GivenUp, outcome.Redelivering:
 		if !r.HasSealed() {
-			return tasks.Followed{}, ErrResultErased
+			return sess.Job{}, ErrResultErased
 		}
 		return decodeTask(id, r.Task)
 	}
-	return tasks.Followed{}, ErrNotGivenUp
+	return sess.Job{}, ErrNotGivenUp
 }
 
 // decodeTask takes a task that cannot be read, or is another session's, for one
 // that is gone.
-func decodeTask(id string, payload []byte) (tasks.Followed, error) {
-	job, err := tasks.Decode(payload)
+func decodeTask(id string, payload []byte) (sess.Job, error) {
+	job, err := queue.Decode(payload)
 	if err == nil && job.ID() != id {
 		err = errOtherSession
 	}
 	if err != nil {
-		return tasks.Followed{}, fmt.Errorf("%w (%w)", ErrNoRecord, err)
+		return sess.Job{}, fmt.Errorf("%w (%w)", ErrNoRecord, err)
 	}
 	return job, nil
 }
@@ -142,7 +143,7 @@ func (d *Redelivery) Redeliver(ctx context.Context, id string) error {
 		return ErrNotGivenUp
 	}
 	if asked := change.Record.Redelivered; !asked.Equal(change.Record.Now) {
-		return d.tasks.ensureDelivery(ctx, job, 0)
+		return d.tasks.EnsureDelivery(ctx, job, 0)
 	}
 	return d.ensureNew(ctx, job)
 }
@@ -154,16 +155,16 @@ const (
 
 // ensureNew makes sure of the task after the record was changed. One that runs
 // just now may be the run that gave up, about to end: it is waited for.
-func (d *Redelivery) ensureNew(ctx context.Context, job tasks.Followed) error {
+func (d *Redelivery) ensureNew(ctx context.Context, job sess.Job) error {
 	for begun := time.Now(); ; {
-		if err := d.tasks.ensureDelivery(ctx, job, 0); err != nil {
+		if err := d.tasks.EnsureDelivery(ctx, job, 0); err != nil {
 			return err
 		}
-		info, err := d.tasks.inspector.GetTaskInfo(tasks.QueueDeliver, job.ID())
-		ended := errors.Is(err, asynq.ErrTaskNotFound) || err == nil && info.State == asynq.TaskStateCompleted
+		info, err := d.tasks.Find(queue.Deliver, job.ID())
+		ended := info == nil || info.State == asynq.TaskStateCompleted
 		switch {
-		case err != nil && !ended:
-			return fmt.Errorf("looking at a task of %s: %w", tasks.QueueDeliver, err)
+		case err != nil:
+			return err
 		case !ended && info.State != asynq.TaskStateActive, time.Since(begun) > endingPatience:
 			return nil
 		}
@@ -220,5 +221,5 @@ func (w *Worker) mendRedelivery(ctx context.Context, id string) error {
 	if err != nil {
 		return nil //nolint:nilerr // its window is over
 	}
-	return w.tasks.ensureDelivery(ctx, job, 0)
+	return w.tasks.EnsureDelivery(ctx, job, 0)
 }

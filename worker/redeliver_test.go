@@ -10,6 +10,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -30,7 +31,7 @@ func TestRedeliver_PostsTheSameEventOnceMore(t *testing.T) {
 		w.start()
 		w.giveUp("a", func(s *tasks.Session) { s.CallbackURL = "https://own.example:8443/hook" })
 		list, err := w.redelivery().List(w.ctx, time.Time{})
-		if err != nil || len(list) != 1 || list[0].Session.Token != "a" || list[0].Host("x") != "own.example:8443" ||
+		if err != nil || len(list) != 1 || list[0].Job.Token != "a" || list[0].Host("x") != "own.example:8443" ||
 			list[0].Attempts != 1 || list[0].LastError != "HTTP 410" || list[0].Redelivered {
 			t.Fatalf("the list: %+v, %v", list, err)
 		}
@@ -39,7 +40,7 @@ func TestRedeliver_PostsTheSameEventOnceMore(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		result := w.awaitTask(tasks.QueueDeliver, "a", time.Minute)
+		result := w.awaitTask(queue.Deliver, "a", time.Minute)
 		w.checkOneStory("a")
 		if result.Delivery != outcome.Delivered || result.Attempts != 2 || w.seen("a").Removes != 1 {
 			t.Errorf("the task's result: %+v", result)
@@ -61,7 +62,7 @@ func TestRedeliver_BeginsTheScheduleAnew(t *testing.T) {
 		w.start(func(o *Options) { o.DeliveryWindow = time.Minute })
 		w.receiver.answer = failing(1000, 500)
 		w.session("a", confirming(0))
-		if r := w.awaitTask(tasks.QueueDeliver, "a", 5*time.Minute); r.Delivery != outcome.GivenUp {
+		if r := w.awaitTask(queue.Deliver, "a", 5*time.Minute); r.Delivery != outcome.GivenUp {
 			t.Fatalf("%+v", r)
 		}
 		before := len(w.receiver.of("a"))
@@ -198,7 +199,7 @@ func TestOpen_ALostKeyIsNoLostEvent(t *testing.T) {
 				w.await("the failures", time.Minute, func() bool { return w.record("a").State == outcome.Handed && w.record("b").State == outcome.Handed })
 				p.stop()
 				w.start(func(o *Options) { lose(o, w) })
-				w.awaitTask(tasks.QueueDeliver, "a", time.Minute)
+				w.awaitTask(queue.Deliver, "a", time.Minute)
 				if last := w.checkOneStory("a"); last.event.Data.Token != "a" || last.event.Data.Person == nil {
 					t.Errorf("the event: %v", last.event.Type)
 				}
@@ -270,7 +271,7 @@ func TestRedeliver_ManyAtOnce(t *testing.T) {
 			t.Errorf("%d since half of them: %v", len(list), err)
 		}
 		for _, g := range list {
-			if err := w.redelivery().Redeliver(w.ctx, g.Session.ID()); err != nil {
+			if err := w.redelivery().Redeliver(w.ctx, g.Job.ID()); err != nil {
 				t.Fatal(err)
 			}
 		}

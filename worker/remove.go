@@ -11,7 +11,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	sess "github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -48,13 +48,13 @@ func (r removal) failed() outcome.FailedRemoval {
 
 // tryRemoval reads the note back that allows the DELETE, and sends it once. It
 // returns errRejected, and does nothing, where MarkSign would refuse it now.
-func (w *Worker) tryRemoval(ctx context.Context, a *account, job tasks.Followed) (removal, error) {
+func (w *Worker) tryRemoval(ctx context.Context, a *account, job sess.Job) (removal, error) {
 	permit, wait := a.permit()
 	defer permit.release()
 	if wait > 0 {
 		return removal{}, errRejected
 	}
-	session := recordOf(job)
+	session := outcome.Of(job)
 	waitFor, err := w.follower.replicas.waitFor(ctx, w.records)
 	if err != nil {
 		return removal{}, err
@@ -78,7 +78,7 @@ func (f *follower) removeStep(ctx context.Context, s *session) next {
 	if s.defect {
 		return f.handRemoval(s, removal{}, errDefect)
 	}
-	try, err := f.tryRemoval(ctx, s.account, s.Followed)
+	try, err := f.tryRemoval(ctx, s.account, s.Job)
 	if err == nil && try.answer.Verdict == marksign.RemoveRejected {
 		err = errRejected
 	}
@@ -121,7 +121,7 @@ func (f *follower) handRemoval(s *session, try removal, cause error) next {
 		return now(stepEnd) // another worker removed it meanwhile
 	}
 	after := retryPause(change.Record.Removals, try.answer.RetryAfter)
-	f.note("enqueueing a removal", func(ctx context.Context) error { return f.tasks.ensureRemoval(ctx, s.Followed, after) })
+	f.note("enqueueing a removal", func(ctx context.Context) error { return f.tasks.EnsureRemoval(ctx, s.Job, after) })
 	return now(stepEnd)
 }
 
@@ -131,7 +131,7 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return err
 	}
-	account := w.accounts.of(job.Session)
+	account := w.accounts.of(job)
 	if account == nil {
 		return w.waitForAccount(ctx, job)
 	}
@@ -158,8 +158,8 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 
 // postponeRemoval leaves the DELETE for when MarkSign takes the account's access
 // token again, however long that is: rejected ones do not count.
-func (w *Worker) postponeRemoval(ctx context.Context, t *asynq.Task, job tasks.Followed) error {
-	r, err := w.records.Keep(ctx, recordOf(job))
+func (w *Worker) postponeRemoval(ctx context.Context, t *asynq.Task, job sess.Job) error {
+	r, err := w.records.Keep(ctx, outcome.Of(job))
 	switch {
 	case err != nil:
 		return errRedis()
@@ -172,7 +172,7 @@ func (w *Worker) postponeRemoval(ctx context.Context, t *asynq.Task, job tasks.F
 // notRemovable ends the task where there is nothing to remove any more, and
 // waits where the note is too new, or the event is still to be delivered: then
 // Redis lost the note.
-func (w *Worker) notRemovable(ctx context.Context, t *asynq.Task, job tasks.Followed, r outcome.Record) error {
+func (w *Worker) notRemovable(ctx context.Context, t *asynq.Task, job sess.Job, r outcome.Record) error {
 	ended := r.Removal == outcome.Removed || r.Removal == outcome.RemovedUnknown
 	switch {
 	case r.State == outcome.None, r.State.MayRemove() && ended:
@@ -189,13 +189,13 @@ func (w *Worker) notRemovable(ctx context.Context, t *asynq.Task, job tasks.Foll
 }
 
 // noteRemoval ends the task, or asks for another DELETE.
-func (w *Worker) noteRemoval(ctx context.Context, t *asynq.Task, job tasks.Followed, try removal) error {
+func (w *Worker) noteRemoval(ctx context.Context, t *asynq.Task, job sess.Job, try removal) error {
 	if try.answer.Verdict == marksign.Removed {
 		return w.endRemoval(ctx, t, job, outcome.Removed)
 	}
 	var change outcome.Change
 	noted := w.note("noting that a removal failed", func(ctx context.Context) (err error) {
-		change, err = w.records.FailRemoval(ctx, recordOf(job), try.failed())
+		change, err = w.records.FailRemoval(ctx, outcome.Of(job), try.failed())
 		return err
 	})
 	switch {
@@ -218,16 +218,16 @@ func (w *Worker) noteRemoval(ctx context.Context, t *asynq.Task, job tasks.Follo
 	return &pause{after, "removing the session failed: " + try.answer.Detail, true}
 }
 
-func (w *Worker) endRemoval(ctx context.Context, t *asynq.Task, job tasks.Followed, how outcome.Removal) error {
+func (w *Worker) endRemoval(ctx context.Context, t *asynq.Task, job sess.Job, how outcome.Removal) error {
 	var change outcome.Change
 	noted := w.note("noting the end of a removal", func(ctx context.Context) (err error) {
-		change, err = w.records.EndRemoval(ctx, recordOf(job), how)
+		change, err = w.records.EndRemoval(ctx, outcome.Of(job), how)
 		return err
 	})
 	if !noted {
 		return errRedis()
 	}
-	w.metrics.removals.WithLabelValues(w.accounts.of(job.Session).name, string(how)).Inc()
+	w.metrics.removals.WithLabelValues(w.accounts.of(job).name, string(how)).Inc()
 	return w.endSession(ctx, t, job, change.Record)
 }
 

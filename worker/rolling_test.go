@@ -10,7 +10,8 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
+	sess "github.com/identwatch/identwatch/internal/session"
 )
 
 // The tests of this file are about rolling deploys: processes with different
@@ -18,13 +19,13 @@ import (
 
 // oldTask enqueues a task as an older release did: with asynq's timeout by the
 // settings of the process that enqueued it.
-func (w *world) oldTask(made func(tasks.Followed) (*asynq.Task, error), queue, token string, timeout, after time.Duration) {
+func (w *world) oldTask(made func(sess.Job) (*asynq.Task, error), name, token string, timeout, after time.Duration) {
 	w.t.Helper()
-	follow, err := w.tasks.GetTaskInfo(tasks.QueueFollow, "default:"+token)
+	follow, err := w.tasks.GetTaskInfo(queue.Follow, "default:"+token)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	job, err := tasks.Decode(follow.Payload)
+	job, err := queue.Decode(follow.Payload)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func (w *world) oldTask(made func(tasks.Followed) (*asynq.Task, error), queue, t
 		w.t.Fatal(err)
 	}
 	old := asynq.NewTask(task.Type(), task.Payload())
-	if _, err := asynq.NewClientFromRedisClient(w.rdb).Enqueue(old, asynq.Queue(queue), asynq.TaskID("default:"+token),
+	if _, err := asynq.NewClientFromRedisClient(w.rdb).Enqueue(old, asynq.Queue(name), asynq.TaskID("default:"+token),
 		asynq.MaxRetry(1<<31-1), asynq.Timeout(timeout), asynq.Retention(job.Retention), asynq.ProcessIn(after)); err != nil {
 		w.t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func TestRolling_AnOldTasksTimeoutBindsNoPost(t *testing.T) {
 		w.receiver.answer = func(_ *http.Request, n int) (int, time.Duration, http.Header) {
 			switch n {
 			case 1:
-				w.oldTask(tasks.NewDeliverTask, tasks.QueueDeliver, "a", 6*time.Second, 5*time.Second)
+				w.oldTask(queue.NewDeliverTask, queue.Deliver, "a", 6*time.Second, 5*time.Second)
 				return 500, 0, nil
 			case 2, 3:
 				return 503, 9 * time.Second, nil
@@ -55,7 +56,7 @@ func TestRolling_AnOldTasksTimeoutBindsNoPost(t *testing.T) {
 		}
 		w.start()
 		w.session("a", confirming(0))
-		result := w.awaitTask(tasks.QueueDeliver, "a", 6*time.Minute)
+		result := w.awaitTask(queue.Deliver, "a", 6*time.Minute)
 		w.checkOneStory("a")
 		posts := w.receiver.of("a")
 		if len(posts) != 4 || result.Attempts != 4 || result.Delivery != outcome.Delivered {
@@ -78,12 +79,12 @@ func TestRolling_AnOldTasksTimeoutBindsNoRemoval(t *testing.T) {
 		removals := &slowRemovals{inner: w.sim, failing: 1, by: 9 * time.Second}
 		w.markSign = removals
 		w.receiver.answer = func(*http.Request, int) (int, time.Duration, http.Header) {
-			w.oldTask(tasks.NewRemoveTask, tasks.QueueRemove, "a", 6*time.Second, 20*time.Second)
+			w.oldTask(queue.NewRemoveTask, queue.Remove, "a", 6*time.Second, 20*time.Second)
 			return 204, 0, nil
 		}
 		w.start()
 		w.session("a", confirming(0))
-		if result := w.awaitTask(tasks.QueueRemove, "a", 2*time.Minute); result.Removal != outcome.Removed {
+		if result := w.awaitTask(queue.Remove, "a", 2*time.Minute); result.Removal != outcome.Removed {
 			t.Errorf("the result: %+v", result)
 		}
 		if n := removals.begun.Load(); n > 3 {
@@ -120,7 +121,7 @@ func TestRolling_AStopWaitsForAPostThatOutlivesAnOldTimeout(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.receiver.answer = func(_ *http.Request, n int) (int, time.Duration, http.Header) {
 			if n == 1 {
-				w.oldTask(tasks.NewDeliverTask, tasks.QueueDeliver, "a", 2*time.Second, 5*time.Second)
+				w.oldTask(queue.NewDeliverTask, queue.Deliver, "a", 2*time.Second, 5*time.Second)
 				return 500, 0, nil
 			}
 			return 204, 12 * time.Second, nil
@@ -163,7 +164,7 @@ func TestRolling_DeliveryTimeout(t *testing.T) {
 				time.Sleep(time.Second)
 				first.stop()
 				w.start(with(c.second))
-				result := w.awaitTask(tasks.QueueDeliver, "a", 10*time.Minute)
+				result := w.awaitTask(queue.Deliver, "a", 10*time.Minute)
 				posts := w.receiver.of("a")
 				if result.Delivery != c.want || result.Attempts != len(posts) || len(posts) > 6 {
 					t.Errorf("%d posts, the result: %+v", len(posts), result)

@@ -11,7 +11,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/identwatch/identwatch/internal/lease"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 const (
@@ -27,9 +27,9 @@ type servers struct {
 }
 
 func (w *Worker) startServers(ctx context.Context) (*servers, error) {
-	s := &servers{follow: w.newServer(ctx, tasks.QueueFollow, followConcurrency)}
-	deliver := w.newServer(ctx, tasks.QueueDeliver, w.opts.DeliveryConcurrency)
-	remove := w.newServer(ctx, tasks.QueueRemove, removeConcurrency)
+	s := &servers{follow: w.newServer(ctx, queue.Follow, followConcurrency)}
+	deliver := w.newServer(ctx, queue.Deliver, w.opts.DeliveryConcurrency)
+	remove := w.newServer(ctx, queue.Remove, removeConcurrency)
 	s.others = []*asynq.Server{deliver, remove}
 	for i, start := range []struct {
 		server *asynq.Server

@@ -8,7 +8,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	sess "github.com/identwatch/identwatch/internal/session"
 )
 
 // step is what a followed session waits for.
@@ -35,7 +35,7 @@ func in(after time.Duration, s step) next { return next{s, time.Now().Add(after)
 // goroutine alone touches it; the fields under "scheduling" belong to the
 // follower's lock.
 type session struct {
-	tasks.Followed
+	sess.Job
 	account  *account
 	id       string
 	receiver string  // of its event, as hosts name it
@@ -74,11 +74,7 @@ type session struct {
 	taken   bool // somebody else follows it
 }
 
-func (s *session) record() outcome.Session { return recordOf(s.Followed) }
-
-func recordOf(job tasks.Followed) outcome.Session {
-	return outcome.Session{ID: job.ID(), Retention: job.Retention}
-}
+func (s *session) record() outcome.Session { return outcome.Of(s.Job) }
 
 // dueHeap orders sessions by when their next step is due.
 type dueHeap []*session

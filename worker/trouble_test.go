@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/identwatch/identwatch/internal/marksim"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 // An operator who logs at info sees when MarkSign's trouble begins and why, that it lasts, and when it is over.
@@ -85,7 +85,7 @@ func TestTrouble_ATokenThatMarkSignNeverKnewIsNoError(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start()
 		w.enqueue("never-started")
-		w.awaitTask(tasks.QueueRemove, "never-started", 10*time.Minute)
+		w.awaitTask(queue.Remove, "never-started", 10*time.Minute)
 		if logs := w.logs.String(); strings.Contains(logs, `"level":"ERROR"`) || strings.Contains(logs, `"level":"WARN"`) {
 			t.Errorf("the log: %s", logs)
 		}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -115,11 +116,11 @@ func TestTrust_ADeliverTaskDoesNotSayWhereASealedResultGoes(t *testing.T) {
 		}
 		p.stop()
 		for _, token := range tokens {
-			w.rewrite(tasks.QueueDeliver, "default:"+token, map[string]any{"callback_url": thief, "checks": []string{}, "reference": "stolen"})
+			w.rewrite(queue.Deliver, "default:"+token, map[string]any{"callback_url": thief, "checks": []string{}, "reference": "stolen"})
 		}
 		w.start()
 		for _, token := range tokens {
-			w.awaitTask(tasks.QueueDeliver, token, 5*time.Minute)
+			w.awaitTask(queue.Deliver, token, 5*time.Minute)
 			if last := w.checkOneStory(token); last.event.Data.Reference != "order-"+token {
 				t.Errorf("%s: the reference is %q", token, last.event.Data.Reference)
 			}
@@ -144,7 +145,7 @@ func TestTrust_AFollowTaskDoesNotSayWhereASealedResultGoes(t *testing.T) {
 		w.session("a", confirming(0), func(s *tasks.Session) { s.CallbackURL = rightful })
 		w.await("the first post", time.Minute, func() bool { return seen.of("rightful.example") == 1 })
 		p.cut()
-		w.rewrite(tasks.QueueFollow, "default:a", map[string]any{"callback_url": thief})
+		w.rewrite(queue.Follow, "default:a", map[string]any{"callback_url": thief})
 		w.start()
 		w.awaitEnd("a", time.Minute)
 		if stolen, right := seen.of("thief.example"), seen.of("rightful.example"); stolen != 0 || right != 2 {
@@ -165,7 +166,7 @@ func TestTrust_ARecordDoesNotSayWhereAResultIsDeliveredAgain(t *testing.T) {
 		if err := w.redelivery().Redeliver(w.ctx, "default:a"); err != nil {
 			t.Fatal(err)
 		}
-		w.awaitTask(tasks.QueueDeliver, "a", time.Minute)
+		w.awaitTask(queue.Deliver, "a", time.Minute)
 		if stolen, right := seen.of("thief.example"), seen.of("rightful.example"); stolen != 0 || right != 1 {
 			t.Errorf("%d posts to the thief, %d to the receiver", stolen, right)
 		}
@@ -189,7 +190,7 @@ func TestTrust_ARecordRedeliversNoOtherSession(t *testing.T) {
 
 func TestTrust_APayloadBelongsToOneTask(t *testing.T) {
 	for queue, typ := range map[string]string{
-		tasks.QueueFollow: tasks.TypeFollow, tasks.QueueDeliver: tasks.TypeDeliver, tasks.QueueRemove: tasks.TypeRemove,
+		queue.Follow: queue.TypeFollow, queue.Deliver: queue.TypeDeliver, queue.Remove: queue.TypeRemove,
 	} {
 		t.Run(queue, func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -264,7 +265,7 @@ func TestTrust_AnOldSealIsPostedToTheConfiguredCallback(t *testing.T) {
 		w.sealOld("a", []byte(w.receiver.of("a")[0].body))
 		seen := w.watch(acknowledging)
 		w.start()
-		w.awaitTask(tasks.QueueDeliver, "a", 5*time.Minute)
+		w.awaitTask(queue.Deliver, "a", 5*time.Minute)
 		w.checkOneStory("a")
 		if seen.of("app.example") != 1 {
 			t.Errorf("posted to %v", seen.hosts)
@@ -288,7 +289,7 @@ func (w *world) signing(key tasks.PayloadKey) func(*Options) {
 func (w *world) waitsUnsigned(token string) {
 	w.t.Helper()
 	w.await("the refusal", time.Minute, func() bool {
-		info, err := w.tasks.GetTaskInfo(tasks.QueueFollow, "default:"+token)
+		info, err := w.tasks.GetTaskInfo(queue.Follow, "default:"+token)
 		return err == nil && info.State == asynq.TaskStateRetry && strings.Contains(info.LastErr, "TASK_KEYS")
 	})
 	time.Sleep(2 * time.Minute)
@@ -343,7 +344,7 @@ func TestTrust_WithKeysAChangedSessionWaits(t *testing.T) {
 				seen := w.watch(acknowledging)
 				demanding := w.signing(tasks.NewPayloadKey())
 				w.session("a", confirming(0), func(s *tasks.Session) { s.CallbackURL, s.Checks = rightful, nil })
-				w.rewrite(tasks.QueueFollow, "default:a", change)
+				w.rewrite(queue.Follow, "default:a", change)
 				w.start(demanding)
 				w.waitsUnsigned("a")
 				if len(seen.hosts) != 0 {
@@ -364,10 +365,10 @@ func TestTrust_WithKeysALostRecordChangesNothing(t *testing.T) {
 		w.await("the first poll", 5*time.Second, func() bool { return w.record("a").State == outcome.Following })
 		p.cut()
 		w.rdb.Del(w.ctx, "identwatch:default:a")
-		w.rewrite(tasks.QueueFollow, "default:a", map[string]any{"callback_url": thief})
+		w.rewrite(queue.Follow, "default:a", map[string]any{"callback_url": thief})
 		w.start(demanding)
 		w.await("the refusal", time.Minute, func() bool {
-			info, err := w.tasks.GetTaskInfo(tasks.QueueFollow, "default:a")
+			info, err := w.tasks.GetTaskInfo(queue.Follow, "default:a")
 			return err == nil && strings.Contains(info.LastErr, "TASK_KEYS")
 		})
 		time.Sleep(2 * time.Minute)
@@ -390,12 +391,12 @@ func TestTrust_WithKeysASpoiledResultIsNotMadeAgainFromAChangedTask(t *testing.T
 			w.await("the hand-over", time.Minute, func() bool { return w.record(token).State == outcome.Handed })
 		}
 		p.stop()
-		w.rewrite(tasks.QueueDeliver, "default:a", map[string]any{"callback_url": thief, "checks": []string{"peps"}})
+		w.rewrite(queue.Deliver, "default:a", map[string]any{"callback_url": thief, "checks": []string{"peps"}})
 		for _, token := range []string{"a", "b"} {
 			w.rdb.Del(w.ctx, "identwatch:default:"+token+":sealed")
 		}
 		w.start(demanding)
-		w.awaitTask(tasks.QueueDeliver, "b", 5*time.Minute) // from a task that is as it was signed
+		w.awaitTask(queue.Deliver, "b", 5*time.Minute) // from a task that is as it was signed
 		w.checkOneStory("b")
 		w.await("another try", 5*time.Minute, func() bool { return w.record("a").Attempts > 1 })
 		time.Sleep(time.Minute)
@@ -414,9 +415,9 @@ func TestTrust_KeysThatAreNewHoldUpNoSealedResult(t *testing.T) {
 		w.handed("a")
 		p.stop()
 		w.start(w.signing(tasks.NewPayloadKey()))
-		w.awaitTask(tasks.QueueDeliver, "a", 5*time.Minute)
+		w.awaitTask(queue.Deliver, "a", 5*time.Minute)
 		w.checkOneStory("a")
-		w.awaitTask(tasks.QueueRemove, "a", time.Minute)
+		w.awaitTask(queue.Remove, "a", time.Minute)
 		if seen.of("rightful.example") != 2 {
 			t.Errorf("posted to %v", seen.hosts)
 		}
@@ -442,7 +443,7 @@ func TestTrust_WithKeysAnUnsignedSessionIsNotPolledAfterItsRecordIsLost(t *testi
 		w.await("the takeover", time.Minute, func() bool { return w.record("a").Holder != p.holder })
 		w.rdb.Del(w.ctx, "identwatch:default:a", "identwatch:default:a:sealed")
 		w.await("the refusal", time.Minute, func() bool {
-			info, err := w.tasks.GetTaskInfo(tasks.QueueFollow, "default:a")
+			info, err := w.tasks.GetTaskInfo(queue.Follow, "default:a")
 			return err == nil && strings.Contains(info.LastErr, "TASK_KEYS")
 		})
 		if got := w.seen("a").Polls; got != polls {
@@ -475,7 +476,7 @@ func TestTrust_CallbackHostsBoundWhereResultsGo(t *testing.T) {
 		}
 		p.stop()
 		w.start(bounded, func(o *Options) { o.Accounts[0].CallbackHosts = append(o.Accounts[0].CallbackHosts, "thief.example") })
-		w.awaitTask(tasks.QueueDeliver, "stolen", time.Hour) // an operator says that it is a receiver's
+		w.awaitTask(queue.Deliver, "stolen", time.Hour) // an operator says that it is a receiver's
 		w.checkOneStory("stolen")
 	})
 }
@@ -510,7 +511,7 @@ func TestTrust_AnOldSealGoesOnlyToWhatIsVouchedFor(t *testing.T) {
 				seen := w.watch(acknowledging)
 				w.start(demanding, c.change)
 				if c.posted {
-					w.awaitTask(tasks.QueueDeliver, "a", 5*time.Minute)
+					w.awaitTask(queue.Deliver, "a", 5*time.Minute)
 					w.checkOneStory("a")
 					return
 				}

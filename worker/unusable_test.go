@@ -14,7 +14,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -188,7 +188,7 @@ func TestFollow_AnUnusableOKIsKeptForTheRedeliveryWindow(t *testing.T) {
 		if kept := w.seen("a").RemovedAt.Sub(status.EndedAt); kept < 3*time.Minute || kept > 3*time.Minute+5*time.Second {
 			t.Errorf("kept for %v", kept)
 		}
-		w.awaitTask(tasks.QueueRemove, "a", time.Minute)
+		w.awaitTask(queue.Remove, "a", time.Minute)
 		if _, err := UnusableAnswer(w.ctx, w.rdb, p.opts.OutcomeKeys, "", "a"); !errors.Is(err, ErrNoAnswer) {
 			t.Errorf("after the removal: %v", err)
 		}

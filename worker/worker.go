@@ -14,7 +14,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 // Worker follows sessions. Any number of workers, in any number of processes,
@@ -26,7 +26,7 @@ type Worker struct {
 	records   *outcome.Store
 	accounts  accounts
 	metrics   *metrics
-	tasks     taskList
+	tasks     queue.List
 	following *lease.Queue
 	queues    []*lease.Queue
 	further   []*lease.Queue // those of sessions that have their outcome
@@ -58,13 +58,13 @@ func New(opts Options) (*Worker, error) {
 			Redis: opts.Redis, Keyring: keys, SessionTimeout: opts.SessionTimeout,
 			DeliveryWindow: opts.DeliveryWindow, RedeliveryWindow: opts.RedeliveryWindow,
 		}),
-		tasks:     newTaskList(opts.Redis),
-		following: lease.NewQueue(opts.Redis, tasks.QueueFollow),
+		tasks:     queue.NewList(opts.Redis),
+		following: lease.NewQueue(opts.Redis, queue.Follow),
 
 		unknownAccounts: rate.Sometimes{Interval: alertPause},
 		hosts:           newHosts(max(opts.DeliveryConcurrency/2, 1), opts.Logger),
 	}
-	w.further = []*lease.Queue{lease.NewQueue(opts.Redis, tasks.QueueDeliver), lease.NewQueue(opts.Redis, tasks.QueueRemove)}
+	w.further = []*lease.Queue{lease.NewQueue(opts.Redis, queue.Deliver), lease.NewQueue(opts.Redis, queue.Remove)}
 	w.queues = append([]*lease.Queue{w.following}, w.further...)
 	w.removing = newShares(removeConcurrency, accounts)
 	w.follower = newFollower(w)

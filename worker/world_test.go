@@ -25,6 +25,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
@@ -352,7 +353,7 @@ func (w *world) await(what string, within time.Duration, holds func() bool) time
 // awaitEnd waits until the session's follow task is completed and returns its result.
 func (w *world) awaitEnd(token string, within time.Duration) taskResult {
 	w.t.Helper()
-	return w.awaitTask(tasks.QueueFollow, token, within)
+	return w.awaitTask(queue.Follow, token, within)
 }
 
 func (w *world) awaitTask(queue, token string, within time.Duration) taskResult {

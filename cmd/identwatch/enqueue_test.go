@@ -10,20 +10,22 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
 )
 
 // followed returns the tasks that are to be followed.
-func followed(t *testing.T, s *redistest.Server) map[string]tasks.Followed {
+func followed(t *testing.T, s *redistest.Server) map[string]session.Job {
 	t.Helper()
-	infos, err := asynq.NewInspectorFromRedisClient(s.Client()).ListPendingTasks(tasks.QueueFollow, asynq.PageSize(10_000))
+	infos, err := asynq.NewInspectorFromRedisClient(s.Client()).ListPendingTasks(queue.Follow, asynq.PageSize(10_000))
 	if err != nil {
 		t.Fatal(err)
 	}
-	sessions := map[string]tasks.Followed{}
+	sessions := map[string]session.Job{}
 	for _, info := range infos {
-		f, err := tasks.Decode(info.Payload)
+		f, err := queue.Decode(info.Payload)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +138,7 @@ func TestEnqueue_SignsWithTaskKeys(t *testing.T) {
 		}
 	}
 	got := followed(t, server)
-	if !got["a"].SignedWith(first) || got["a"].SignedWith(second) || got["b"].SignedWith(first, second, crm) || !got["c"].SignedWith(crm) {
+	if !queue.IsSigned(got["a"], first) || queue.IsSigned(got["a"], second) || queue.IsSigned(got["b"], first, second, crm) || !queue.IsSigned(got["c"], crm) {
 		t.Errorf("got %+v", got)
 	}
 	t.Setenv("CRM_TASK_KEYS", crm.Encode()[:20])

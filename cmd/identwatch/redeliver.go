@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/worker"
 )
@@ -57,7 +58,7 @@ Exit codes: 0 all are posted again, 1 some are not, 2 wrong usage or configurati
 	f.StringVar(&flags.since, "since", "", "those given up since a `time` such as 2026-11-21T20:51:03Z, or for a duration such as 24h")
 	f.StringVar(&flags.host, "host", "", "those to this `host`, with its port where the callback URL names one")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "write what would be posted again, and change nothing")
-	f.StringVar(&flags.account, "account", "", `MarkSign `+"`account`"+` of the tokens (default: the only one of ACCOUNTS, or "`+tasks.DefaultAccount+`"); without tokens, those of this account alone`)
+	f.StringVar(&flags.account, "account", "", `MarkSign `+"`account`"+` of the tokens (default: the only one of ACCOUNTS, or "`+session.DefaultAccount+`"); without tokens, those of this account alone`)
 	return cmd
 }
 
@@ -143,11 +144,11 @@ func (r *redelivering) run(ctx context.Context, tokens []string) error {
 			if !worker.IsRefusal(err) {
 				return err
 			}
-			r.refuse(given.Session, err)
+			r.refuse(given.Job, err)
 			continue
 		}
 		r.done.Add(1)
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", given.Session.Account, given.Session.Token, given.At.Format(time.RFC3339),
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", given.Job.Account, given.Job.Token, given.At.Format(time.RFC3339),
 			given.Attempts, cmp.Or(r.host(given), "CALLBACK_URL"), given.LastError)
 	}
 	return nil
@@ -157,7 +158,7 @@ func (r *redelivering) deliverAgain(ctx context.Context, g worker.GivenUp) error
 	if r.flags.dryRun {
 		return nil
 	}
-	return r.Redeliver(ctx, g.Session.ID())
+	return r.Redeliver(ctx, g.Job.ID())
 }
 
 // choose finds what is to be delivered again.
@@ -176,16 +177,16 @@ func (r *redelivering) choose(ctx context.Context, tokens []string) ([]worker.Gi
 // chosen says whether --host and --account, where they are given, choose a delivery.
 func (r *redelivering) chosen(given worker.GivenUp) bool {
 	return (r.flags.host == "" || r.host(given) == r.flags.host) &&
-		(r.flags.account == "" || given.Session.Account == r.flags.account)
+		(r.flags.account == "" || given.Job.Account == r.flags.account)
 }
 
 func (r *redelivering) host(g worker.GivenUp) string {
-	return g.Host(cmp.Or(r.fallback[g.Session.Account], r.fallback[tasks.DefaultAccount]))
+	return g.Host(cmp.Or(r.fallback[g.Job.Account], r.fallback[session.DefaultAccount]))
 }
 
 func (r *redelivering) find(ctx context.Context, tokens []string) (found []worker.GivenUp, err error) {
 	for _, token := range tokens {
-		s := tasks.Session{Token: token, Method: tasks.SmartID, Account: r.flags.account}
+		s := session.Job{Token: token, Method: session.SmartID, Account: r.flags.account}
 		if err := s.Validate(); err != nil {
 			r.refuse(s, err)
 			continue
@@ -205,10 +206,10 @@ func (r *redelivering) find(ctx context.Context, tokens []string) (found []worke
 
 // refuse tells of a session by its token, where the account is not the usual one
 // with that.
-func (r *redelivering) refuse(s tasks.Session, why error) {
+func (r *redelivering) refuse(s session.Job, why error) {
 	r.refused.Add(1)
 	name := s.Token
-	if s.Account != "" && s.Account != tasks.DefaultAccount {
+	if s.Account != "" && s.Account != session.DefaultAccount {
 		name = s.ID()
 	}
 	r.progress.refused(name, 0, why)

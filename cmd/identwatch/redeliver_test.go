@@ -12,8 +12,9 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 // givenUp makes the records of given-up deliveries.
@@ -25,8 +26,8 @@ func givenUp(t *testing.T, server *redistest.Server, account, callbackURL string
 	}
 	store := outcome.NewStore(outcome.Config{Redis: server.Client(), Keyring: keys, DeliveryWindow: time.Hour, RedeliveryWindow: time.Hour})
 	for _, token := range tokens {
-		job := tasks.Followed{Session: tasks.Session{Token: token, Method: tasks.SmartID, CallbackURL: callbackURL, Account: account}, Retention: time.Hour}
-		task, err := tasks.NewDeliverTask(job)
+		job := session.Job{Token: token, Method: session.SmartID, CallbackURL: callbackURL, Account: account, Retention: time.Hour}
+		task, err := queue.NewDeliverTask(job)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +45,7 @@ func givenUp(t *testing.T, server *redistest.Server, account, callbackURL string
 // redelivered returns the tokens that are to be delivered again.
 func redelivered(t *testing.T, server *redistest.Server) []string {
 	t.Helper()
-	infos, err := asynq.NewInspectorFromRedisClient(server.Client()).ListPendingTasks(tasks.QueueDeliver, asynq.PageSize(10_000))
+	infos, err := asynq.NewInspectorFromRedisClient(server.Client()).ListPendingTasks(queue.Deliver, asynq.PageSize(10_000))
 	if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
 		t.Fatal(err)
 	}

@@ -24,8 +24,9 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -337,21 +338,21 @@ func aSession(token string) map[string]any {
 
 // enqueued reports whether the session waits in Redis.
 func (d *desk) enqueued(account, token string) bool {
-	_, err := asynq.NewInspectorFromRedisClient(d.rdb).GetTaskInfo(tasks.QueueFollow, account+":"+token)
+	_, err := asynq.NewInspectorFromRedisClient(d.rdb).GetTaskInfo(queue.Follow, account+":"+token)
 	return err == nil
 }
 
 // payload is the session that waits in Redis.
-func (d *desk) payload(account, token string) tasks.Session {
-	info, err := asynq.NewInspectorFromRedisClient(d.rdb).GetTaskInfo(tasks.QueueFollow, account+":"+token)
+func (d *desk) payload(account, token string) session.Job {
+	info, err := asynq.NewInspectorFromRedisClient(d.rdb).GetTaskInfo(queue.Follow, account+":"+token)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	followed, err := tasks.Decode(info.Payload)
+	followed, err := queue.Decode(info.Payload)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return followed.Session
+	return followed
 }
 
 // seal gives a session an outcome, as a worker would.

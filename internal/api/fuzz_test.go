@@ -14,8 +14,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
-	"github.com/identwatch/identwatch/tasks"
 )
 
 // FuzzRequests makes requests from the document, valid ones and mutated ones,
@@ -39,7 +39,7 @@ func anyRequest(t testing.TB) func(*rapid.T) {
 	d := newDeskOn(t, rdb)
 	return func(t *rapid.T) {
 		mini.FlushAll()
-		rdb.SAdd(t.Context(), "asynq:queues", tasks.QueueFollow, tasks.QueueDeliver, tasks.QueueRemove) // as a worker does when it starts
+		rdb.SAdd(t.Context(), "asynq:queues", queue.Follow, queue.Deliver, queue.Remove) // as a worker does when it starts
 		d.seal("shop", "sealed")
 		for range rapid.IntRange(1, 8).Draw(t, "requests") {
 			r := requests.draw(t)

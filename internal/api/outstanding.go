@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/lease"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 const (
@@ -70,7 +70,7 @@ type outstanding struct {
 
 func newCensus(limit int, rdb redis.UniversalClient, accounts []Account, log *slog.Logger) *census {
 	c := &census{
-		limit: limit, queue: lease.NewQueue(rdb, tasks.QueueFollow), every: countEvery, patience: countPatience,
+		limit: limit, queue: lease.NewQueue(rdb, queue.Follow), every: countEvery, patience: countPatience,
 		log: log, accounts: make(map[string]*outstanding, len(accounts)),
 	}
 	for _, a := range accounts {

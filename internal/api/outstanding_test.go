@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
 	"github.com/identwatch/identwatch/tasks"
 )
@@ -42,7 +43,7 @@ func (d *desk) finish(n int) {
 	d.t.Helper()
 	ended := make(chan struct{}, n)
 	server := asynq.NewServerFromRedisClient(d.rdb, asynq.Config{
-		Queues: map[string]int{tasks.QueueFollow: 1}, LogLevel: asynq.FatalLevel, TaskCheckInterval: time.Millisecond,
+		Queues: map[string]int{queue.Follow: 1}, LogLevel: asynq.FatalLevel, TaskCheckInterval: time.Millisecond,
 	})
 	if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
 		ended <- struct{}{}
@@ -134,7 +135,7 @@ func TestOutstanding_IsSeenToEndWithinASecond(t *testing.T) {
 		shop := d.as("shop")
 		shop.create("a").session(http.StatusAccepted)
 		shop.create("b").problem(http.StatusTooManyRequests, "too_many_sessions")
-		if err := asynq.NewInspectorFromRedisClient(rdb).DeleteTask(tasks.QueueFollow, "shop:a"); err != nil {
+		if err := asynq.NewInspectorFromRedisClient(rdb).DeleteTask(queue.Follow, "shop:a"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(countEvery)
@@ -169,7 +170,7 @@ func TestOutstanding_DeliveriesThatWaitAreNotCounted(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t).bounded(1)
 	client := asynq.NewClientFromRedisClient(d.rdb)
-	for _, queue := range []string{tasks.QueueDeliver, tasks.QueueRemove} {
+	for _, queue := range []string{queue.Deliver, queue.Remove} {
 		if _, err := client.Enqueue(asynq.NewTask("test", nil), asynq.Queue(queue), asynq.TaskID("shop:handed")); err != nil {
 			t.Fatal(err)
 		}

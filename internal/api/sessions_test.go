@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/redistest"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -36,9 +37,10 @@ func TestCreate_TakesEveryField(t *testing.T) {
 	d := newDesk(t)
 	d.as("bare").do(http.MethodPost, "/v1/sessions", exampleSession).session(http.StatusAccepted)
 	payload := d.payload("bare", exampleToken)
-	want := tasks.Session{
+	want := session.Job{
 		Token: exampleToken, Method: tasks.SmartID, CallbackURL: exampleSession.CallbackURL, Reference: "order-1842",
 		Checks: []tasks.Check{tasks.PEPs, tasks.Sanctions}, StartedAt: exampleTime(0), Account: "bare",
+		Retention: session.DefaultRetention,
 	}
 	if fmt.Sprint(payload) != fmt.Sprint(want) {
 		t.Errorf("enqueued %+v, want %+v", payload, want)

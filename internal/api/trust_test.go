@@ -7,6 +7,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
 	"github.com/identwatch/identwatch/tasks"
 )
@@ -39,11 +40,11 @@ func TestCreate_SignsTheSessionsOfAnAccountWithAKey(t *testing.T) {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
 	for _, token := range []string{"a", "b"} {
-		info, err := asynq.NewInspectorFromRedisClient(d.rdb).GetTaskInfo(tasks.QueueFollow, "shop:"+token)
+		info, err := asynq.NewInspectorFromRedisClient(d.rdb).GetTaskInfo(queue.Follow, "shop:"+token)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f, err := tasks.Decode(info.Payload); err != nil || !f.SignedWith(key) {
+		if f, err := queue.Decode(info.Payload); err != nil || !queue.IsSigned(f, key) {
 			t.Errorf("%s: %s, %v", token, info.Payload, err)
 		}
 	}

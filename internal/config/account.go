@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/identwatch/identwatch/internal/accountname"
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 // defaultAccount is the one account of a service that names none.
@@ -191,7 +191,7 @@ func prefix(account string) string {
 // parseAccounts takes a list of names.
 func parseAccounts(text string) ([]string, error) {
 	names, err := parseList(text, func(item string) (string, error) {
-		if problem := accountname.Problem(item); problem != "" {
+		if problem := session.AccountProblem(item); problem != "" {
 			return "", errors.New("the name " + problem)
 		}
 		return item, nil

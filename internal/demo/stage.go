@@ -12,6 +12,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
@@ -103,7 +104,7 @@ func (s *Stage) Decide(token string, d Decision) error {
 // PostNow has an event that waits for its next attempt posted at once. It
 // returns ErrNoAttempt where none waits.
 func (s *Stage) PostNow(token string) error {
-	err := asynq.NewInspectorFromRedisClient(s.stack.client).RunTask(tasks.QueueDeliver, tasks.DefaultAccount+":"+token)
+	err := asynq.NewInspectorFromRedisClient(s.stack.client).RunTask(queue.Deliver, tasks.DefaultAccount+":"+token)
 	if err != nil {
 		return ErrNoAttempt
 	}

@@ -15,7 +15,9 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -99,13 +101,13 @@ func aRedis(t *testing.T) (url string, rdb *redis.Client) {
 }
 
 // enqueued returns the session that waits in Redis.
-func enqueued(t *testing.T, rdb *redis.Client, token string) tasks.Followed {
+func enqueued(t *testing.T, rdb *redis.Client, token string) session.Job {
 	t.Helper()
-	info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(tasks.QueueFollow, "default:"+token)
+	info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(queue.Follow, "default:"+token)
 	if err != nil {
 		t.Fatalf("%s: %v", token, err)
 	}
-	got, err := tasks.Decode(info.Payload)
+	got, err := queue.Decode(info.Payload)
 	if err != nil || info.State != asynq.TaskStatePending {
 		t.Fatalf("%s: %v, %+v", token, err, info)
 	}
@@ -130,7 +132,7 @@ func TestEnqueueProgram_WithAsynqAlone(t *testing.T) {
 
 // runEnqueueProgram runs it well, twice with the same token, with a bad one,
 // and without a Redis.
-func runEnqueueProgram(t *testing.T, name string) tasks.Followed {
+func runEnqueueProgram(t *testing.T, name string) session.Job {
 	t.Helper()
 	binary := goProgram(t, name)
 	url, rdb := aRedis(t)

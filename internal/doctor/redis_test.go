@@ -8,6 +8,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
 	"github.com/identwatch/identwatch/tasks"
 )
@@ -56,9 +57,9 @@ func TestExamine_WarnsOfAnUnsafeRedisAndIdleQueues(t *testing.T) {
 	check("redis", Warning, "; maxmemory-policy is allkeys-lru, so a full Redis silently loses sessions; appendonly is off, so a restart of Redis loses what came after the last snapshot",
 		"set maxmemory-policy noeviction; set appendonly yes")
 	check("workers", Warning, "no worker runs, so sessions wait", "start 'identwatch serve'")
-	startWorkers(t, rdb, tasks.QueueFollow, tasks.QueueFollow, tasks.QueueDeliver)
+	startWorkers(t, rdb, queue.Follow, queue.Follow, queue.Deliver)
 	check("workers", Warning, "2 workers run, and none serves identwatch-remove", "start 'identwatch serve' anew")
-	if err := asynq.NewInspectorFromRedisClient(rdb).PauseQueue(tasks.QueueFollow); err != nil {
+	if err := asynq.NewInspectorFromRedisClient(rdb).PauseQueue(queue.Follow); err != nil {
 		t.Fatal(err)
 	}
 	check("workers", Warning, "identwatch-remove; paused: identwatch-follow", "start 'identwatch serve' anew; resume what is paused, for example under /monitor with MONITOR_WRITE=true")

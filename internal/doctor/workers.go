@@ -9,11 +9,11 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 // queues are those that every worker serves.
-var queues = []string{tasks.QueueFollow, tasks.QueueDeliver, tasks.QueueRemove}
+var queues = []string{queue.Follow, queue.Deliver, queue.Remove}
 
 // staff says who works on the queues, as asynq knows it: a worker that dies is
 // counted for some seconds more.
@@ -28,7 +28,7 @@ func askWorkers(ctx context.Context, rdb redis.UniversalClient) finding {
 		return failedBy(err, "let REDIS_URL name a primary, and a user that may run scripts")
 	}
 	f := finding{OK, "1 worker runs", ""}
-	if n := s.workers[tasks.QueueFollow]; n > 1 {
+	if n := s.workers[queue.Follow]; n > 1 {
 		f.detail = fmt.Sprint(n, " workers run")
 	}
 	var advice []string

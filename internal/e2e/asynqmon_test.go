@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	shipped "github.com/identwatch/identwatch/internal/monitor"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 // monitor is asynqmon as the service mounts it, by its API: what an operator sees
@@ -73,7 +73,7 @@ func (m *monitor) everything() []byte {
 	for _, path := range []string{"/queues", "/queue_stats", "/servers", "/scheduler_entries", "/redis_info"} {
 		add(path)
 	}
-	for _, queue := range []string{tasks.QueueFollow, tasks.QueueDeliver, tasks.QueueRemove} {
+	for _, queue := range []string{queue.Follow, queue.Deliver, queue.Remove} {
 		add("/queues/" + queue)
 		for _, state := range []string{"active", "pending", "scheduled", "retry", "archived", "completed"} {
 			add("/queues/" + queue + "/" + state + "_tasks?page=1&size=500")

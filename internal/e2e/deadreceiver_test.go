@@ -13,7 +13,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 var deadDeliveries = flag.Int("dead-deliveries", 0, "how many deliveries TestServe_ManyToADeadReceiver lets fail; 0 leaves it out")
@@ -92,7 +92,7 @@ func (w *world) redeliverAll(n int) {
 	if err != nil || said.String() != fmt.Sprintf("redelivering %d, refused 0\n", n) || strings.Count(string(out), "\n") != n+1 {
 		w.t.Fatalf("identwatch redeliver: %v\n%s", err, said.String())
 	}
-	if archived, err := w.tasks.ListArchivedTasks(tasks.QueueDeliver, asynq.PageSize(10)); err != nil || len(archived) > 0 {
+	if archived, err := w.tasks.ListArchivedTasks(queue.Deliver, asynq.PageSize(10)); err != nil || len(archived) > 0 {
 		w.t.Errorf("archived: %d, %v", len(archived), err)
 	}
 }

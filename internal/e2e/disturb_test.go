@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 // plan starts two processes that cannot reach MarkSign, and sets what is done to
@@ -59,7 +59,7 @@ func (p *personalWorld) start(settings ...string) *process {
 
 // hurry runs the tasks of the slow queues early.
 func (p *personalWorld) hurry() {
-	for _, queue := range []string{tasks.QueueDeliver, tasks.QueueRemove} {
+	for _, queue := range []string{queue.Deliver, queue.Remove} {
 		_, _ = p.tasks.RunAllScheduledTasks(queue)
 		_, _ = p.tasks.RunAllRetryTasks(queue)
 	}

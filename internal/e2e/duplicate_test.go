@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -62,7 +63,7 @@ func TestServe_LateNotFoundMakesNoEvent(t *testing.T) {
 	// An operator runs the task early until B has it, while A's poll hangs.
 	eventually(t, time.Minute, "B polls the session", func() bool {
 		if len(w.heldByOthers(b, all)) > 0 {
-			_ = w.tasks.RunTask(tasks.QueueFollow, "default:"+all[0])
+			_ = w.tasks.RunTask(queue.Follow, "default:"+all[0])
 		}
 		return w.calls.polls("B", all[0]) > 0
 	})
@@ -82,7 +83,7 @@ func TestServe_LateNotFoundMakesNoEvent(t *testing.T) {
 	// more of it.
 	w.awaitQuiet(time.Minute)
 	for range 3 {
-		if err := w.tasks.RunTask(tasks.QueueFollow, "default:"+all[0]); err != nil {
+		if err := w.tasks.RunTask(queue.Follow, "default:"+all[0]); err != nil {
 			t.Error(err)
 		}
 		w.awaitQuiet(time.Minute)

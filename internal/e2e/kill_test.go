@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -118,7 +118,7 @@ func (w *world) killAmidst(p *process, way *proxy, all *[]string) (late, active 
 // active are the tokens of the follow tasks that run.
 func (w *world) active() []string {
 	w.t.Helper()
-	infos, err := w.tasks.ListActiveTasks(tasks.QueueFollow)
+	infos, err := w.tasks.ListActiveTasks(queue.Follow)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 func TestOperator_SeesAndSteersInAsynqmon(t *testing.T) {
@@ -44,11 +44,11 @@ func operatorSees(t *testing.T) {
 	// With a third poll on its way two are answered. The last that is on its way when
 	// the person confirms may already see it.
 	eventually(t, time.Minute, "a session is polled", func() bool { return w.calls.polls("", token) >= 3 })
-	waiting := mon.task(tasks.QueueFollow, token)
+	waiting := mon.task(queue.Follow, token)
 	if waiting.State != "retry" || !strings.Contains(waiting.Message, "until the person has confirmed or refused") {
 		t.Errorf("a waiting task is shown as %+v, want one that says what is waited for", waiting)
 	}
-	list := string(mon.must("GET", "/queues/"+tasks.QueueFollow+"/retry_tasks"))
+	list := string(mon.must("GET", "/queues/"+queue.Follow+"/retry_tasks"))
 	if !strings.Contains(list, token) || !strings.Contains(list, waiting.Message) {
 		t.Errorf("the list of retries does not show it: %s", list)
 	}
@@ -56,7 +56,7 @@ func operatorSees(t *testing.T) {
 	w.sim.Confirm(token)
 	w.awaitRemoved([]string{token}, time.Minute)
 	w.awaitQuiet(time.Minute)
-	done := mon.task(tasks.QueueFollow, token)
+	done := mon.task(queue.Follow, token)
 	var result struct {
 		Outcome, Delivery, Removal  string
 		Polls, Attempts, Removals   int
@@ -93,7 +93,7 @@ func operatorRunsEarly(t *testing.T, workers int) {
 		for _, token := range all {
 			if s, _ := w.sim.Session(token); s.RemovedAt.IsZero() {
 				left++
-				if mon.run(tasks.QueueFollow, token) {
+				if mon.run(queue.Follow, token) {
 					runs++
 				}
 			}
@@ -127,7 +127,7 @@ func operatorDeletes(t *testing.T) {
 	eventually(t, time.Minute, "both are polled", func() bool {
 		return w.calls.polls("", deleted) >= 2 && w.calls.polls("", other) >= 2
 	})
-	mon.must("DELETE", "/queues/"+tasks.QueueFollow+"/retry_tasks/default:"+deleted)
+	mon.must("DELETE", "/queues/"+queue.Follow+"/retry_tasks/default:"+deleted)
 	at := time.Now()
 	pass(lease/3 + slack)
 	polls := w.calls.polls("", deleted)
@@ -179,7 +179,7 @@ func operatorPauses(t *testing.T) {
 	}
 	eventually(t, time.Minute, "the sessions are polled", func() bool { return polled(followed, 1) })
 
-	mon.must("POST", "/queues/"+tasks.QueueFollow+":pause")
+	mon.must("POST", "/queues/"+queue.Follow+":pause")
 	fresh := w.begin("fresh", 5, waits())
 	w.enqueue(fresh)
 	pass(2*short + time.Second) // longer than any lease
@@ -197,7 +197,7 @@ func operatorPauses(t *testing.T) {
 		}
 	}
 
-	mon.must("POST", "/queues/"+tasks.QueueFollow+":resume")
+	mon.must("POST", "/queues/"+queue.Follow+":resume")
 	eventually(t, time.Minute, "the new sessions are polled", func() bool { return polled(fresh, 1) })
 	for _, token := range fresh {
 		w.sim.Confirm(token)

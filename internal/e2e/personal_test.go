@@ -9,7 +9,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 // personalWorld has sessions of every outcome and every failure, of persons that
@@ -190,7 +190,7 @@ func (p *personalWorld) checkErased(tokens []string) {
 		if state != want || sealed != (want == outcome.GivenUp) {
 			p.t.Errorf("%s is %s in the end, want %s; its result is kept: %v", token, state, want, sealed)
 		}
-		if p.task(tasks.QueueFollow, token) == nil {
+		if p.task(queue.Follow, token) == nil {
 			p.t.Errorf("the task of %s is gone", token)
 		}
 	}

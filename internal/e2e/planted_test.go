@@ -8,7 +8,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -30,7 +30,7 @@ func (v *watcher) until(tokens []string, within time.Duration) {
 	v.t.Helper()
 	if happens(within, func() bool {
 		v.sample()
-		for _, queue := range []string{tasks.QueueFollow, tasks.QueueDeliver, tasks.QueueRemove} {
+		for _, queue := range []string{queue.Follow, queue.Deliver, queue.Remove} {
 			for _, token := range tokens {
 				if info := v.task(queue, token); info != nil && strings.Contains(info.LastErr, "defect") {
 					_ = v.tasks.RunTask(queue, info.ID)

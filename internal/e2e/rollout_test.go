@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -41,8 +41,8 @@ func (w *world) awaitState(all []string, want outcome.State) {
 }
 
 func (w *world) hurryDeliveries() {
-	_, _ = w.tasks.RunAllScheduledTasks(tasks.QueueDeliver)
-	_, _ = w.tasks.RunAllRetryTasks(tasks.QueueDeliver)
+	_, _ = w.tasks.RunAllScheduledTasks(queue.Deliver)
+	_, _ = w.tasks.RunAllRetryTasks(queue.Deliver)
 }
 
 // attempts is how many posts the record has noted.

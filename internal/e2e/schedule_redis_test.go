@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 // growth is how long Redis's append-only file was, and when.
@@ -251,7 +251,7 @@ func (s *stage) evictLeases(f planned, dice *rand.Rand) {
 	s.describe(f, "ZREM")
 	in := s.note(leasesGone, "")
 	stop := repeat(100*ms, func() {
-		for _, queue := range []string{tasks.QueueFollow, tasks.QueueDeliver, tasks.QueueRemove} {
+		for _, queue := range []string{queue.Follow, queue.Deliver, queue.Remove} {
 			key := "asynq:{" + queue + "}:lease"
 			for _, id := range s.rdb.ZRange(s.ctx, key, 0, -1).Val() {
 				if dice.IntN(2) == 0 && s.rdb.ZRem(s.ctx, key, id).Val() > 0 {

@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 const (
@@ -61,7 +61,7 @@ func (s *stage) settle() {
 // hurry runs what webhook:deliver and session:remove wait with, as an operator
 // does in asynqmon.
 func (s *stage) hurry() {
-	for _, queue := range []string{tasks.QueueDeliver, tasks.QueueRemove} {
+	for _, queue := range []string{queue.Deliver, queue.Remove} {
 		for _, run := range []func(string) (int, error){s.tasks.RunAllRetryTasks, s.tasks.RunAllScheduledTasks} {
 			if _, err := run(queue); err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
 				s.say("hurrying %s: %v", queue, err)
@@ -137,7 +137,7 @@ func (s *stage) checkLeftovers() {
 }
 
 func (s *stage) leftovers() (left []string) {
-	for _, queue := range []string{tasks.QueueFollow, tasks.QueueDeliver, tasks.QueueRemove} {
+	for _, queue := range []string{queue.Follow, queue.Deliver, queue.Remove} {
 		prefix := "asynq:{" + queue + "}:"
 		if leases := s.rdb.ZRange(s.ctx, prefix+"lease", 0, -1).Val(); len(leases) > 0 {
 			left = append(left, fmt.Sprintf("asynq's leases of %s are left: %v", queue, leases))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -97,7 +98,7 @@ func TestTrap_ATaskWhoseLeaseVanishesAsItsRunEnds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	vanish := func(token string) {
-		for _, queue := range []string{tasks.QueueFollow, tasks.QueueDeliver, tasks.QueueRemove} {
+		for _, queue := range []string{queue.Follow, queue.Deliver, queue.Remove} {
 			w.rdb.ZRem(w.ctx, "asynq:{"+queue+"}:lease", "default:"+token)
 		}
 	}
@@ -109,15 +110,15 @@ func TestTrap_ATaskWhoseLeaseVanishesAsItsRunEnds(t *testing.T) {
 	all := w.begin("vanishing", 5, confirms(time.Second, time.Second))
 	w.enqueue(all)
 	delivered := func() bool {
-		_, _ = w.tasks.RunAllRetryTasks(tasks.QueueDeliver) // the second pause is 30 s
+		_, _ = w.tasks.RunAllRetryTasks(queue.Deliver) // the second pause is 30 s
 		return !slices.ContainsFunc(all, func(token string) bool {
 			return outcome.State(w.rdb.HGet(w.ctx, recordKey(token), "state").Val()) != outcome.Delivered
 		})
 	}
 	if !happens(time.Minute, delivered) {
 		for _, token := range all {
-			state := w.rdb.HGet(w.ctx, "asynq:{"+tasks.QueueDeliver+"}:t:default:"+token, "state").Val()
-			info := w.task(tasks.QueueDeliver, token)
+			state := w.rdb.HGet(w.ctx, "asynq:{"+queue.Deliver+"}:t:default:"+token, "state").Val()
+			info := w.task(queue.Deliver, token)
 			t.Errorf("%s is not delivered; its task says %q, and asynq finds it: %v\n%s", token, state, info != nil, tellPosts(w.story(token)))
 		}
 	}
@@ -135,8 +136,8 @@ func TestTrap_ARemovalThatIsRunEarlyWaits(t *testing.T) {
 	all := w.begin("early-removal", 3, confirms(time.Second, time.Second))
 	w.enqueue(all)
 	stop := repeat(50*ms, func() {
-		_, _ = w.tasks.RunAllScheduledTasks(tasks.QueueRemove)
-		_, _ = w.tasks.RunAllRetryTasks(tasks.QueueRemove)
+		_, _ = w.tasks.RunAllScheduledTasks(queue.Remove)
+		_, _ = w.tasks.RunAllRetryTasks(queue.Remove)
 	})
 	defer stop()
 	w.awaitRemoved(all, time.Minute)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -84,7 +85,7 @@ func (s *stage) confirmed(ctx context.Context, token string) error {
 	if err := conn.Set(ctx, "confirm:"+token, 1, time.Minute).Err(); err != nil {
 		return err
 	}
-	n, err := conn.Exists(ctx, "asynq:{"+tasks.QueueFollow+"}:t:default:"+token).Result()
+	n, err := conn.Exists(ctx, "asynq:{"+queue.Follow+"}:t:default:"+token).Result()
 	if err != nil {
 		return err
 	}

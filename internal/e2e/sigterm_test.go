@@ -8,7 +8,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 func TestServe_SigtermHandsOver(t *testing.T) {
@@ -118,7 +118,7 @@ func TestServe_SigtermHandsTenThousandOver(t *testing.T) {
 // that before its task goes there.
 func (w *world) leftBehind(p *process, tokens []string) int {
 	w.t.Helper()
-	waiting, err := w.tasks.ListRetryTasks(tasks.QueueFollow, asynq.PageSize(len(tokens)))
+	waiting, err := w.tasks.ListRetryTasks(queue.Follow, asynq.PageSize(len(tokens)))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
@@ -189,8 +190,8 @@ func (w *world) awaitQuiet(within time.Duration) {
 // since its process died, is refused for good.
 func (w *world) hurryRemovals() {
 	happens(10*time.Second, func() bool {
-		_, _ = w.tasks.RunAllScheduledTasks(tasks.QueueRemove)
-		_, _ = w.tasks.RunAllRetryTasks(tasks.QueueRemove)
+		_, _ = w.tasks.RunAllScheduledTasks(queue.Remove)
+		_, _ = w.tasks.RunAllRetryTasks(queue.Remove)
 		return len(w.unfinished()) == 0
 	})
 }
@@ -199,7 +200,7 @@ func (w *world) hurryRemovals() {
 func (w *world) unfinished() []*asynq.TaskInfo {
 	w.t.Helper()
 	var all []*asynq.TaskInfo
-	for _, queue := range []string{tasks.QueueFollow, tasks.QueueDeliver, tasks.QueueRemove} {
+	for _, queue := range []string{queue.Follow, queue.Deliver, queue.Remove} {
 		for _, list := range []func(string, ...asynq.ListOption) ([]*asynq.TaskInfo, error){
 			w.tasks.ListPendingTasks, w.tasks.ListActiveTasks, w.tasks.ListScheduledTasks, w.tasks.ListRetryTasks, w.tasks.ListArchivedTasks,
 		} {

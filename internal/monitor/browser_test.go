@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/browsertest"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
-	"github.com/identwatch/identwatch/tasks"
 )
 
 // visit is a page of the monitor that an operator has logged in to.
@@ -84,10 +84,10 @@ func TestBrowser(t *testing.T) {
 // showsEveryPage goes through the pages as an operator does, by their controls.
 func showsEveryPage(v *visit) {
 	v.t.Helper()
-	v.WaitText("table", tasks.QueueRemove)
+	v.WaitText("table", queue.Remove)
 	v.onlyLooks()
 	v.Screenshot(v.kind + "queues")
-	v.press(tasks.QueueFollow)
+	v.press(queue.Follow)
 	for _, tab := range []struct{ name, text string }{
 		{"Pending", "default:in"},
 		{"Scheduled", "default:planned"},
@@ -111,7 +111,7 @@ func showsEveryPage(v *visit) {
 		{"Schedulers", "No entries found"},
 		{"Redis", "connected_clients"},
 		{"Settings", "Polling Interval"},
-		{"Queues", tasks.QueueDeliver},
+		{"Queues", queue.Deliver},
 	} {
 		v.press(link.name)
 		v.WaitText("main", link.text)
@@ -132,7 +132,7 @@ func comesBack(v *visit) {
 		{"queues/others/tasks/at-work", "onerror=alert(1)"},
 		{"queues/identwatch-follow/tasks/default:put.away", "archived"},
 		{"queues/identwatch-deliver/tasks/default:undelivered", "order-1842"},
-		{"servers", tasks.QueueFollow},
+		{"servers", queue.Follow},
 		{"schedulers", "No entries found"},
 		{"redis", "connected_clients"},
 		{"settings", "Dark Theme"},
@@ -157,6 +157,6 @@ func runsATask(s *stage, v *visit) {
 	}
 	browsertest.Eval[bool](v.Page, `document.querySelector("tbody td:last-child button").click() || true`)
 	v.press("Run")
-	s.await("archived task that runs", func() bool { return s.state(tasks.QueueFollow, "put.away") == asynq.TaskStatePending })
+	s.await("archived task that runs", func() bool { return s.state(queue.Follow, "put.away") == asynq.TaskStatePending })
 	v.Screenshot(v.kind + "write-dark")
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 	"github.com/identwatch/identwatch/worker"
@@ -54,11 +55,11 @@ func newStage(t *testing.T, rdb *redis.Client) *stage {
 	s.enqueue("followed", marksim.Person{Outcome: marksim.Waits}, "/")
 	s.enqueue("put.away", marksim.Person{Outcome: marksim.Waits}, "/")
 	s.await("sessions followed, delivered and not", func() bool {
-		return s.state(tasks.QueueFollow, "confirmed") == asynq.TaskStateCompleted && s.state(tasks.QueueDeliver, "undelivered") == asynq.TaskStateRetry &&
-			s.state(tasks.QueueFollow, "followed") == asynq.TaskStateRetry && s.state(tasks.QueueFollow, "put.away") == asynq.TaskStateRetry
+		return s.state(queue.Follow, "confirmed") == asynq.TaskStateCompleted && s.state(queue.Deliver, "undelivered") == asynq.TaskStateRetry &&
+			s.state(queue.Follow, "followed") == asynq.TaskStateRetry && s.state(queue.Follow, "put.away") == asynq.TaskStateRetry
 	})
-	s.must(s.inspector.ArchiveTask(tasks.QueueFollow, "default:put.away"))
-	s.must(s.inspector.PauseQueue(tasks.QueueFollow))
+	s.must(s.inspector.ArchiveTask(queue.Follow, "default:put.away"))
+	s.must(s.inspector.PauseQueue(queue.Follow))
 	s.enqueue("in-line", marksim.Person{Outcome: marksim.Waits}, "/")
 	s.enqueue("planned", marksim.Person{Outcome: marksim.Waits}, "/", asynq.ProcessIn(time.Hour))
 	return s

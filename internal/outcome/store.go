@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	sess "github.com/identwatch/identwatch/internal/session"
 )
 
 // Config says how a Store keeps its records.
@@ -49,6 +51,9 @@ type Session struct {
 	ID        string // "account:token"
 	Retention time.Duration
 }
+
+// Of is the record of a job's session.
+func Of(job sess.Job) Session { return Session{ID: job.ID(), Retention: job.Retention} }
 
 func (s Session) key() string { return keyPrefix + s.ID }
 
