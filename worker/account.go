@@ -264,7 +264,7 @@ func (w *Worker) SetAccessToken(account, token string) error {
 		return err
 	}
 	a.accept()
-	w.follower.resumeAccount(a)
+	w.resumeAccount(a)
 	return nil
 }
 

@@ -90,7 +90,7 @@ func benchEngine(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	var running sync.WaitGroup
 	running.Go(func() { _ = w.Run(ctx) })
-	for w.follower.size() < benchSessions {
+	for w.size() < benchSessions {
 		<-time.After(time.Millisecond)
 	}
 	awaitPolls(b, &polled)
@@ -119,10 +119,12 @@ func benchWorker(b *testing.B, rdb *redis.Client, url string, pace Pace) *Worker
 	return w
 }
 
-func (f *follower) size() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.sessions)
+// size is how many sessions a worker follows.
+func (w *Worker) size() (all int) {
+	for _, n := range w.follower.Counts() {
+		all += n
+	}
+	return all
 }
 
 func benchBare(b *testing.B) {
@@ -166,7 +168,7 @@ func BenchmarkTake(b *testing.B) {
 		var running sync.WaitGroup
 		b.StartTimer()
 		running.Go(func() { _ = w.Run(ctx) })
-		for w.follower.size() < benchSessions {
+		for w.size() < benchSessions {
 			<-time.After(time.Millisecond)
 		}
 		b.StopTimer()

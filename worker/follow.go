@@ -7,6 +7,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/identwatch/identwatch/internal/follow"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
 	sess "github.com/identwatch/identwatch/internal/session"
@@ -30,32 +31,33 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
 			return err
 		}
 	}
-	held := w.follower.holds(job.ID())
-	full := !held && !w.follower.hasRoom(ctx, account)
+	held := w.follower.Holds(job.ID())
+	full := !held && !w.follower.HasRoom(ctx, account.name)
 	record, err := w.take(ctx, job, full)
 	if err != nil {
 		w.log.Error("taking a session failed", "session", job.ID(), "error", err)
 		return errRedis()
 	}
 	if held && record.State != outcome.Cancelled {
-		w.follower.keep(job.ID())
+		w.follower.Keep(job.ID())
 		return errFollowing(w.opts.Lease)
 	}
-	at, err := w.standing(ctx, job, record)
+	s := w.newSession(job, account, record)
+	first, err := w.standing(ctx, s, record)
 	if err != nil {
 		return errRedis()
 	}
 	switch {
-	case at.step == stepEnd:
+	case first.Step == nil:
 		return w.endSession(ctx, t, job, record)
 	case full:
-		return errFull(w.follower.fullPause())
+		return errFull(w.follower.FullPause())
 	}
 	if record.Now.Sub(record.Started) >= time.Second {
 		w.metrics.takenOver.WithLabelValues(account.name).Inc()
 		w.takeovers.Add(1)
 	}
-	w.follower.add(job, account, record, at)
+	w.follower.Add(s.id, account.name, first)
 	return errFollowing(w.opts.Lease)
 }
 
@@ -107,31 +109,31 @@ func (w *Worker) endSession(ctx context.Context, t *asynq.Task, job sess.Job, r 
 
 // standing says from where a session goes on, by its record. Where another
 // queue goes on, it makes sure that the task is there.
-func (w *Worker) standing(ctx context.Context, job sess.Job, r outcome.Record) (next, error) {
+func (w *Worker) standing(ctx context.Context, s *session, r outcome.Record) (follow.Next, error) {
 	switch r.State {
 	case outcome.None:
-		if further, err := w.wentFurther(ctx, job); err != nil || further {
-			return now(stepEnd), err
+		if further, err := w.wentFurther(ctx, s.Job); err != nil || further {
+			return follow.End(), err
 		}
-		return now(stepPoll), nil
+		return follow.Now(polling{w, s}), nil
 	case outcome.Following:
-		return in(takeoverSpread(r), stepPoll), nil
+		return follow.In(takeoverSpread(r), polling{w, s}), nil
 	case outcome.Sealed:
-		return in(max(r.ClaimLeft(""), 0), stepPost), nil
+		return follow.In(max(r.ClaimLeft(""), 0), posting{w, s}), nil
 	case outcome.Handed:
-		return now(stepEnd), w.tasks.EnsureDelivery(ctx, job, 0)
+		return follow.End(), w.tasks.EnsureDelivery(ctx, s.Job, 0)
 	case outcome.Redelivering:
-		if err := w.tasks.EnsureDelivery(ctx, job, 0); err != nil {
-			return next{}, err
+		if err := w.tasks.EnsureDelivery(ctx, s.Job, 0); err != nil {
+			return follow.Next{}, err
 		}
 	}
 	switch r.Removal {
 	case outcome.NotRemoved:
-		return in(r.RemovalLeft(), stepRemove), nil
+		return follow.In(r.RemovalLeft(), removing{w, s}), nil
 	case outcome.RemovalHanded:
-		return now(stepEnd), w.tasks.EnsureRemoval(ctx, job, 0)
+		return follow.End(), w.tasks.EnsureRemoval(ctx, s.Job, 0)
 	}
-	return now(stepEnd), nil
+	return follow.End(), nil
 }
 
 // takeoverBurst is short, for a person waits, and a lease may just have run out.

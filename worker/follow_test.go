@@ -414,10 +414,7 @@ func TestFollow_TakesNoMoreThanItsLimit(t *testing.T) {
 		}
 		for range 100 {
 			time.Sleep(100 * time.Millisecond)
-			p.follower.mu.Lock()
-			held := len(p.follower.sessions)
-			p.follower.mu.Unlock()
-			if held > 10+followConcurrency {
+			if held := p.size(); held > 10+followConcurrency {
 				t.Fatalf("%d sessions are followed", held)
 			}
 		}

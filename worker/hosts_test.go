@@ -235,7 +235,7 @@ func TestCircuit_TheWindowEndsWhileItIsOpen(t *testing.T) {
 // the one in which the event is handed over: the pause is that of the refusal.
 func TestCircuit_ARefusalAsItClosesWaitsNoLonger(t *testing.T) {
 	inWorld(t, func(w *world) {
-		f := w.start().follower
+		f := w.start().Worker
 		account := f.accounts[tasks.DefaultAccount]
 		job := sess.Job{Token: "a", Method: sess.SmartID, Account: sess.DefaultAccount, Retention: time.Hour}
 		s := &session{Job: job, account: account, id: job.ID(), receiver: account.receiver(job), claimant: "test"}
@@ -252,16 +252,13 @@ func TestCircuit_ARefusalAsItClosesWaitsNoLonger(t *testing.T) {
 		if refused != granted {
 			t.Fatalf("no post may try whether the host is back: %v", refused)
 		}
-		f.mu.Lock()
-		s.refused = f.permitPost(s)
-		f.mu.Unlock()
-		if s.refused != circuitOpen {
+		if s.refused = (posting{f, s}).permit(true); s.refused != circuitOpen {
 			t.Fatalf("refused: %v", s.refused)
 		}
 		probe.report(accepted)
 		probe.release()
-		if n := f.handSealed(w.ctx, s); n.step != stepEnd {
-			t.Fatalf("the next step is %v", n.step)
+		if n := f.handSealed(w.ctx, s); n.Step != nil {
+			t.Fatalf("the next step is %v", n.Step)
 		}
 		task, err := w.tasks.GetTaskInfo(queue.Deliver, job.ID())
 		if err != nil {

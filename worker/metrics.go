@@ -184,9 +184,9 @@ func (s *standingMetrics) Describe(out chan<- *prometheus.Desc) {
 
 // Collect is called by the registry at each scrape.
 func (s *standingMetrics) Collect(out chan<- prometheus.Metric) {
-	followed := s.worker.follower.countByAccount()
+	followed := s.worker.follower.Counts()
 	for name, a := range s.worker.accounts {
-		out <- prometheus.MustNewConstMetric(s.followed, prometheus.GaugeValue, float64(followed[a]), name)
+		out <- prometheus.MustNewConstMetric(s.followed, prometheus.GaugeValue, float64(followed[name]), name)
 		rejected := 0.0
 		if a.rejected() {
 			rejected = 1

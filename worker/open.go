@@ -42,7 +42,7 @@ func (w *Worker) remake(ctx context.Context, a *account, job sess.Job, r outcome
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.opts.DeliveryTimeout/2)
 	defer cancel()
-	if err := w.follower.limit.Wait(ctx); err != nil {
+	if err := w.pollRate.Wait(ctx); err != nil {
 		return outcome.Result{}, false
 	}
 	answer := a.upstream.Status(ctx, marksign.Session{Token: job.Token, Method: marksign.Method(job.Method), Locale: job.Locale})

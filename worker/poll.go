@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/follow"
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/webhook"
@@ -17,52 +18,49 @@ const (
 )
 
 // poll asks MarkSign once.
-func (f *follower) poll(ctx context.Context, s *session) next {
-	if f.leaseOver(s) {
-		return in(f.opts.Lease/3, stepPoll) // renewing decides whose it is
-	}
+func (w *Worker) poll(ctx context.Context, s *session) follow.Next {
 	if !s.account.vouches(s.Job) {
-		return now(stepEnd) // its record was lost since; the run of its task refuses it
+		return follow.End() // its record was lost since; the run of its task refuses it
 	}
 	last := !time.Now().Before(s.deadline)
 	permit, wait := s.account.permit()
 	defer permit.release()
 	if s.held = wait > 0; s.held && !last {
-		return next{stepPoll, earlier(time.Now().Add(wait), s.deadline)}
+		return follow.Next{Step: polling{w, s}, At: earlier(time.Now().Add(wait), s.deadline)}
 	}
-	if err := f.awaitRate(ctx); err != nil {
-		return now(stepPoll)
+	if err := w.awaitRate(ctx); err != nil {
+		return follow.Now(polling{w, s})
 	}
 	asked := time.Now()
 	answer := s.account.upstream.Status(ctx, marksign.Session{Token: s.Token, Method: marksign.Method(s.Method), Locale: s.Locale})
 	permit.report(answer)
-	f.metrics.polled(s.account.name, time.Since(asked), answer)
+	w.metrics.polled(s.account.name, time.Since(asked), answer)
 	if ctx.Err() != nil && answer.Verdict == marksign.Temporary {
-		return now(stepPoll) // cut off by our own stop
+		return follow.Now(polling{w, s}) // cut off by our own stop
 	}
 	s.account.trouble.saw(answer, s.account.log)
-	f.noteTrouble(ctx, s, answer)
-	if !f.noteUnusable(ctx, s, answer) {
-		return in(redisPause, stepPoll)
+	w.noteTrouble(ctx, s, answer)
+	if !w.noteUnusable(ctx, s, answer) {
+		return follow.In(redisPause, polling{w, s})
 	}
 	s.polls++
-	pause, final := f.judge(s, answer)
+	pause, final := w.judge(s, answer)
 	switch {
 	case s.isUnusable(answer, final || last):
-		return f.concludeUnusable(s)
+		return w.concludeUnusable(s)
 	case final, last && answer.Verdict == marksign.NotFound, last && answer.Verdict == marksign.CertificateTimeout:
-		return f.conclude(s, func() (outcome.Result, error) { return s.ending().answered(answer) })
+		return w.conclude(s, func() (outcome.Result, error) { return s.ending().answered(answer) })
 	case last:
-		return f.conclude(s, func() (outcome.Result, error) { return s.deadlineResult() })
+		return w.conclude(s, func() (outcome.Result, error) { return s.deadlineResult() })
 	}
-	return next{stepPoll, earlier(time.Now().Add(pause), s.deadline)}
+	return follow.Next{Step: polling{w, s}, At: earlier(time.Now().Add(pause), s.deadline)}
 }
 
 // awaitRate waits until POLL_RATE allows a poll.
-func (f *follower) awaitRate(ctx context.Context) error {
+func (w *Worker) awaitRate(ctx context.Context) error {
 	begun := time.Now()
-	err := f.limit.Wait(ctx)
-	f.metrics.rateWait.Add(time.Since(begun).Seconds())
+	err := w.pollRate.Wait(ctx)
+	w.metrics.rateWait.Add(time.Since(begun).Seconds())
 	return err
 }
 
@@ -76,12 +74,12 @@ func earlier(a, b time.Time) time.Time {
 // judge says whether an answer is final, and else how long to pause. The final
 // verdicts are Identified, Refused, Expired and Failed; NotFound,
 // CertificateTimeout and Unusable become final when their grace is used up.
-func (f *follower) judge(s *session, a marksign.Answer) (pause time.Duration, final bool) {
+func (w *Worker) judge(s *session, a marksign.Answer) (pause time.Duration, final bool) {
 	switch a.Verdict {
 	case marksign.Pending:
-		f.warnUnknownStatus(s, a)
+		w.warnUnknownStatus(s, a)
 		s.answered, s.trouble, s.troubled, s.unusables = true, nil, marksign.Pending, 0
-		return f.opts.Pace.after(time.Since(s.start)), false
+		return w.opts.Pace.after(time.Since(s.start)), false
 	case marksign.NotFound:
 		return time.Second, !s.mayAppear()
 	case marksign.CertificateTimeout:
@@ -92,8 +90,8 @@ func (f *follower) judge(s *session, a marksign.Answer) (pause time.Duration, fi
 		s.unusable, s.unusables = a.Detail, s.unusables+1
 		return s.backOff(a), s.unusables >= unusableTries
 	case marksign.Rejected:
-		f.rejections.Do(func() {
-			f.log.Warn("MarkSign rejects a poll because of the access token or the account's configuration; it is tried again",
+		w.rejections.Do(func() {
+			w.log.Warn("MarkSign rejects a poll because of the access token or the account's configuration; it is tried again",
 				"session", s.id, "code", a.Code, "detail", a.Detail)
 		})
 		return s.backOff(a), false
@@ -101,7 +99,7 @@ func (f *follower) judge(s *session, a marksign.Answer) (pause time.Duration, fi
 		if wasOK(a) {
 			s.answered, s.unusable, s.unusables = true, a.Detail, s.unusables+1
 		}
-		f.log.Debug("MarkSign is in trouble", "session", s.id, "code", a.Code, "detail", a.Detail)
+		w.log.Debug("MarkSign is in trouble", "session", s.id, "code", a.Code, "detail", a.Detail)
 		return s.backOff(a), false
 	}
 	return 0, true
@@ -124,12 +122,12 @@ func (s *session) backOff(a marksign.Answer) time.Duration {
 	return max(s.trouble.NextBackOff(), a.RetryAfter)
 }
 
-func (f *follower) warnUnknownStatus(s *session, a marksign.Answer) {
+func (w *Worker) warnUnknownStatus(s *session, a marksign.Answer) {
 	if a.Detail == "" || s.warned {
 		return
 	}
 	s.warned = true
-	f.log.Warn("MarkSign answered a status that is not known; the session is followed on", "session", s.id, "detail", a.Detail)
+	w.log.Warn("MarkSign answered a status that is not known; the session is followed on", "session", s.id, "detail", a.Detail)
 }
 
 // ending is what is told of a session that ends now.
@@ -145,31 +143,23 @@ func (s *session) deadlineResult() (outcome.Result, error) {
 }
 
 // conclude takes the outcome in hand, to be posted.
-func (f *follower) conclude(s *session, build func() (outcome.Result, error)) next {
+func (w *Worker) conclude(s *session, build func() (outcome.Result, error)) follow.Next {
 	r, err := build()
 	if err != nil {
-		f.log.Error("a defect in identwatch: the event could not be made", "session", s.id)
-		return f.afterDefect(s)
+		w.log.Error("a defect in identwatch: the event could not be made", "session", s.id)
+		return w.concludeDefect(s)
 	}
 	s.result, s.final = &r, time.Now()
-	f.log.Debug("session is final", "session", s.id, "outcome", r.Type, "reason", r.Reason, "polls", r.Polls)
-	return now(stepPost)
+	w.log.Debug("session is final", "session", s.id, "outcome", r.Type, "reason", r.Reason, "polls", r.Polls)
+	return follow.Now(posting{w, s})
 }
 
-// afterDefect is how a session goes on whose step cannot be done here.
-func (f *follower) afterDefect(s *session) next {
-	switch s.step {
-	case stepPoll:
-		r, err := s.ending().own(webhook.ReasonInternal)
-		if err != nil {
-			return in(time.Minute, stepPoll)
-		}
-		s.result, s.final = &r, time.Now()
-		return now(stepPost)
-	case stepPost:
-		return now(stepHand)
-	case stepRemove:
-		s.defect = true
+// concludeDefect ends a session whose poll, or whose event, meets a defect each time.
+func (w *Worker) concludeDefect(s *session) follow.Next {
+	r, err := s.ending().own(webhook.ReasonInternal)
+	if err != nil {
+		return follow.In(time.Minute, polling{w, s})
 	}
-	return in(time.Minute, s.step)
+	s.result, s.final = &r, time.Now()
+	return follow.Now(posting{w, s})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/follow"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
 	sess "github.com/identwatch/identwatch/internal/session"
@@ -18,45 +19,45 @@ const redisPause = 500 * time.Millisecond
 
 // post seals the outcome where that is still to be done, claims the post, posts
 // the event and notes the answer. Without a 2xx, webhook:deliver goes on.
-func (f *follower) post(ctx context.Context, s *session) next {
+func (w *Worker) post(ctx context.Context, s *session) follow.Next {
 	defer s.permit.release()
 	begun := time.Now()
-	change, err := f.claimPost(ctx, s)
+	change, err := w.claimPost(ctx, s)
 	if err != nil {
-		f.log.Error("claiming a post failed", "session", s.id, "error", err)
-		return in(redisPause, stepPost)
+		w.log.Error("claiming a post failed", "session", s.id, "error", err)
+		return follow.In(redisPause, posting{w, s})
 	}
 	record := change.Record
 	if !change.Applied {
-		return f.resume(ctx, s, record)
+		return w.resume(ctx, s, record)
 	}
 	if s.result != nil {
-		f.metrics.final(s.account.name, record)
+		w.metrics.final(s.account.name, record)
 	}
 	if s.result == nil {
-		opened, err := f.open(ctx, s.account, s.Job, record, s.claimant)
+		opened, err := w.open(ctx, s.account, s.Job, record, s.claimant)
 		if err != nil {
-			return f.handOver(ctx, s, err.Error(), retryPause(record.AttemptsSince(), 0))
+			return w.handOver(ctx, s, err.Error(), retryPause(record.AttemptsSince(), 0))
 		}
 		s.result = &opened
 	}
-	answer := f.send(ctx, s.account, s.Job, begun, *s.result, s.permit)
+	answer := w.send(ctx, s.account, s.Job, begun, *s.result, s.permit)
 	switch answer.Verdict {
 	case webhook.Delivered:
-		return f.noteDelivered(s)
+		return w.noteDelivered(s)
 	case webhook.Gone:
-		return f.noteGivenUp(ctx, s, answer.Detail)
+		return w.noteGivenUp(ctx, s, answer.Detail)
 	}
-	f.log.Warn("posting the event failed; it is posted again", "session", s.id, "detail", answer.Detail, "attempt", record.Attempts)
-	return f.handOver(ctx, s, answer.Detail, f.hosts.afterFailure(s.receiver, scheduled(record.AttemptsSince(), answer.Cause), answer.RetryAfter))
+	w.log.Warn("posting the event failed; it is posted again", "session", s.id, "detail", answer.Detail, "attempt", record.Attempts)
+	return w.handOver(ctx, s, answer.Detail, w.hosts.afterFailure(s.receiver, scheduled(record.AttemptsSince(), answer.Cause), answer.RetryAfter))
 }
 
-func (f *follower) claimPost(ctx context.Context, s *session) (outcome.Change, error) {
-	claim := f.opts.DeliveryTimeout + claimMargin
+func (w *Worker) claimPost(ctx context.Context, s *session) (outcome.Change, error) {
+	claim := w.opts.DeliveryTimeout + claimMargin
 	if s.result != nil {
-		return f.records.Seal(ctx, s.record(), *s.result, s.claimant, claim)
+		return w.records.Seal(ctx, s.record(), *s.result, s.claimant, claim)
 	}
-	return f.records.Claim(ctx, s.record(), s.claimant, claim)
+	return w.records.Claim(ctx, s.record(), s.claimant, claim)
 }
 
 // send posts once, to where the sealed instructions say, and ends a second before
@@ -79,44 +80,44 @@ func (w *Worker) send(ctx context.Context, a *account, job sess.Job, claimed tim
 
 // resume goes on from where the record says the session stands: somebody else
 // was first, or Redis lost a note. What this worker had in hand is dropped.
-func (f *follower) resume(ctx context.Context, s *session, r outcome.Record) next {
+func (w *Worker) resume(ctx context.Context, s *session, r outcome.Record) follow.Next {
 	s.result = nil
-	n, err := f.standing(ctx, s.Job, r)
+	n, err := w.standing(ctx, s, r)
 	if err != nil {
-		f.log.Error("making sure of the session's next task failed", "session", s.id, "error", err)
-		return in(redisPause, s.step)
+		w.log.Error("making sure of the session's next task failed", "session", s.id, "error", err)
+		return follow.In(redisPause, posting{w, s})
 	}
 	return n
 }
 
-func (f *follower) noteDelivered(s *session) next {
+func (w *Worker) noteDelivered(s *session) follow.Next {
 	var change outcome.Change
-	noted := f.note("noting a delivery", func(ctx context.Context) (err error) {
-		change, err = f.records.Deliver(ctx, s.record(), *s.result)
+	noted := w.note("noting a delivery", func(ctx context.Context) (err error) {
+		change, err = w.records.Deliver(ctx, s.record(), *s.result)
 		return err
 	})
 	if noted {
-		f.metrics.delivered(s.account.name, change.Record)
+		w.metrics.delivered(s.account.name, change.Record)
 	}
 	s.result = nil
-	return in(outcome.RemovalDelay, stepRemove)
+	return follow.In(outcome.RemovalDelay, removing{w, s})
 }
 
-func (f *follower) noteGivenUp(ctx context.Context, s *session, why string) next {
+func (w *Worker) noteGivenUp(ctx context.Context, s *session, why string) follow.Next {
 	var change outcome.Change
-	noted := f.note("noting that a delivery was given up", func(ctx context.Context) (err error) {
-		change, err = f.recordGivenUp(ctx, s.Job, s.claimant, why)
+	noted := w.note("noting that a delivery was given up", func(ctx context.Context) (err error) {
+		change, err = w.recordGivenUp(ctx, s.Job, s.claimant, why)
 		return err
 	})
 	if !noted {
-		return now(stepPost)
+		return follow.Now(posting{w, s})
 	}
 	if !change.Applied {
-		return f.resume(ctx, s, change.Record)
+		return w.resume(ctx, s, change.Record)
 	}
-	f.tellGivenUp(s.account, s.id, why)
+	w.tellGivenUp(s.account, s.id, why)
 	s.result = nil
-	return in(outcome.RemovalDelay, stepRemove)
+	return follow.In(outcome.RemovalDelay, removing{w, s})
 }
 
 // recordGivenUp keeps with the record what it takes to deliver it after all.
@@ -135,44 +136,44 @@ func (w *Worker) tellGivenUp(a *account, id, why string) {
 
 // handOver notes that webhook:deliver posts the event, and then enqueues it.
 // Whoever finds the note without the task makes the task.
-func (f *follower) handOver(ctx context.Context, s *session, why string, after time.Duration) next {
+func (w *Worker) handOver(ctx context.Context, s *session, why string, after time.Duration) follow.Next {
 	var change outcome.Change
-	noted := f.note("handing a delivery over", func(ctx context.Context) (err error) {
-		change, err = f.records.HandOver(ctx, s.record(), s.claimant, why)
+	noted := w.note("handing a delivery over", func(ctx context.Context) (err error) {
+		change, err = w.records.HandOver(ctx, s.record(), s.claimant, why)
 		return err
 	})
 	if !noted {
-		return now(stepPost)
+		return follow.Now(posting{w, s})
 	}
 	if !change.Applied {
-		return f.resume(ctx, s, change.Record)
+		return w.resume(ctx, s, change.Record)
 	}
-	return f.enqueueDelivery(s.Job, after)
+	return w.enqueueDelivery(s.Job, after)
 }
 
 // handSealed seals the outcome for webhook:deliver, because the receiver's host
 // has no room for a first post, or none was free here.
-func (f *follower) handSealed(ctx context.Context, s *session) next {
+func (w *Worker) handSealed(ctx context.Context, s *session) follow.Next {
 	after := s.refusedFor
 	if s.result == nil {
-		return f.handOver(ctx, s, s.refused.String(), after)
+		return w.handOver(ctx, s, s.refused.String(), after)
 	}
-	change, err := f.records.SealHanded(ctx, s.record(), *s.result, s.refused.String())
+	change, err := w.records.SealHanded(ctx, s.record(), *s.result, s.refused.String())
 	if err != nil {
-		f.log.Error("sealing an outcome failed", "session", s.id, "error", err)
-		return in(redisPause, stepHand)
+		w.log.Error("sealing an outcome failed", "session", s.id, "error", err)
+		return follow.In(redisPause, handing{w, s})
 	}
 	if !change.Applied && change.Record.State == outcome.Sealed {
-		return f.handOver(ctx, s, s.refused.String(), after)
+		return w.handOver(ctx, s, s.refused.String(), after)
 	}
 	if !change.Applied {
-		return f.resume(ctx, s, change.Record)
+		return w.resume(ctx, s, change.Record)
 	}
-	f.metrics.final(s.account.name, change.Record)
-	return f.enqueueDelivery(s.Job, after)
+	w.metrics.final(s.account.name, change.Record)
+	return w.enqueueDelivery(s.Job, after)
 }
 
-func (f *follower) enqueueDelivery(job sess.Job, after time.Duration) next {
-	f.note("enqueueing a delivery", func(ctx context.Context) error { return f.tasks.EnsureDelivery(ctx, job, after) })
-	return now(stepEnd)
+func (w *Worker) enqueueDelivery(job sess.Job, after time.Duration) follow.Next {
+	w.note("enqueueing a delivery", func(ctx context.Context) error { return w.tasks.EnsureDelivery(ctx, job, after) })
+	return follow.End()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/identwatch/identwatch/internal/follow"
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
 	sess "github.com/identwatch/identwatch/internal/session"
@@ -55,7 +56,7 @@ func (w *Worker) tryRemoval(ctx context.Context, a *account, job sess.Job) (remo
 		return removal{}, errRejected
 	}
 	session := outcome.Of(job)
-	waitFor, err := w.follower.replicas.waitFor(ctx, w.records)
+	waitFor, err := w.replicas.waitFor(ctx, w.records)
 	if err != nil {
 		return removal{}, err
 	}
@@ -74,55 +75,55 @@ func (w *Worker) tryRemoval(ctx context.Context, a *account, job sess.Job) (remo
 }
 
 // removeStep removes the session at MarkSign; what fails goes to session:remove.
-func (f *follower) removeStep(ctx context.Context, s *session) next {
+func (w *Worker) removeStep(ctx context.Context, s *session) follow.Next {
 	if s.defect {
-		return f.handRemoval(s, removal{}, errDefect)
+		return w.handRemoval(s, removal{}, errDefect)
 	}
-	try, err := f.tryRemoval(ctx, s.account, s.Job)
+	try, err := w.tryRemoval(ctx, s.account, s.Job)
 	if err == nil && try.answer.Verdict == marksign.RemoveRejected {
 		err = errRejected
 	}
 	if err != nil && !errors.Is(err, outcome.ErrNotReplicated) && !errors.Is(err, errRejected) {
-		f.log.Error("reading a note back failed", "session", s.id, "error", err)
-		return in(redisPause, stepRemove)
+		w.log.Error("reading a note back failed", "session", s.id, "error", err)
+		return follow.In(redisPause, removing{w, s})
 	}
 	if err == nil && !try.allowed && try.record.IsKept() {
 		err = errKept
 	}
 	if err == nil && !try.allowed {
-		return f.resume(ctx, s, try.record)
+		return w.resume(ctx, s, try.record)
 	}
 	if err == nil && try.answer.Verdict == marksign.Removed {
-		f.note("noting a removal", func(ctx context.Context) error {
-			_, err := f.records.EndRemoval(ctx, s.record(), outcome.Removed)
+		w.note("noting a removal", func(ctx context.Context) error {
+			_, err := w.records.EndRemoval(ctx, s.record(), outcome.Removed)
 			return err
 		})
-		f.metrics.removals.WithLabelValues(s.account.name, string(outcome.Removed)).Inc()
-		return now(stepEnd)
+		w.metrics.removals.WithLabelValues(s.account.name, string(outcome.Removed)).Inc()
+		return follow.End()
 	}
-	return f.handRemoval(s, try, err)
+	return w.handRemoval(s, try, err)
 }
 
 var errDefect = errors.New("a defect in identwatch: see the worker's log")
 
 // handRemoval notes why a DELETE failed, and then leaves the next to
 // session:remove. Whoever finds the note without the task makes the task.
-func (f *follower) handRemoval(s *session, try removal, cause error) next {
+func (w *Worker) handRemoval(s *session, try removal, cause error) follow.Next {
 	failed := try.failed()
 	if cause != nil {
 		failed = outcome.FailedRemoval{Why: cause.Error()}
 	}
 	var change outcome.Change
-	f.note("noting that a removal failed", func(ctx context.Context) (err error) {
-		change, err = f.records.FailRemoval(ctx, s.record(), failed)
+	w.note("noting that a removal failed", func(ctx context.Context) (err error) {
+		change, err = w.records.FailRemoval(ctx, s.record(), failed)
 		return err
 	})
 	if !change.Applied {
-		return now(stepEnd) // another worker removed it meanwhile
+		return follow.End() // another worker removed it meanwhile
 	}
 	after := retryPause(change.Record.Removals, try.answer.RetryAfter)
-	f.note("enqueueing a removal", func(ctx context.Context) error { return f.tasks.EnsureRemoval(ctx, s.Job, after) })
-	return now(stepEnd)
+	w.note("enqueueing a removal", func(ctx context.Context) error { return w.tasks.EnsureRemoval(ctx, s.Job, after) })
+	return follow.End()
 }
 
 // remove runs the task session:remove.
@@ -135,10 +136,10 @@ func (w *Worker) remove(ctx context.Context, t *asynq.Task) error {
 	if account == nil {
 		return w.waitForAccount(ctx, job)
 	}
-	if !w.removing.take(account) {
+	if !w.removing.Take(account.name) {
 		return &pause{removeSharePause + upTo(removeSharePause), "waiting: as many removals of the account are under way as its share allows; no failure", false}
 	}
-	defer w.removing.giveBack(account)
+	defer w.removing.GiveBack(account.name)
 	try, err := w.tryRemoval(ctx, account, job)
 	switch {
 	case errors.Is(err, errRejected):

@@ -15,6 +15,9 @@ import (
 )
 
 const (
+	// endPause is between two tries to end a task that asynq says is running still.
+	endPause = 200 * time.Millisecond
+
 	followConcurrency = 32
 	removeConcurrency = 16
 )

@@ -1,7 +1,7 @@
 package worker
 
 import (
-	"container/heap"
+	"fmt"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -11,29 +11,8 @@ import (
 	sess "github.com/identwatch/identwatch/internal/session"
 )
 
-// step is what a followed session waits for.
-type step int
-
-const (
-	stepPoll   step = iota // the next poll
-	stepPost               // the first post of its event
-	stepHand               // a word to webhook:deliver that it has to post
-	stepRemove             // the DELETE at MarkSign
-	stepEnd                // the end of its task
-)
-
-// next says what a session does after a step, and when.
-type next struct {
-	step step
-	at   time.Time
-}
-
-func now(s step) next                     { return next{s, time.Now()} }
-func in(after time.Duration, s step) next { return next{s, time.Now().Add(after)} }
-
-// session is a followed session in memory. While a pool works on its step, that
-// goroutine alone touches it; the fields under "scheduling" belong to the
-// follower's lock.
+// session is a followed session in memory. While a pool has its step in hand, that
+// goroutine alone touches it.
 type session struct {
 	sess.Job
 	account  *account
@@ -62,45 +41,23 @@ type session struct {
 
 	result *outcome.Result // final, and not known to be delivered
 	final  time.Time       // when the result was known here
-	panics int
-	defect bool // its removal cannot be done here
-
-	// scheduling
-	step    step
-	due     time.Time
-	place   int // in the heap, -1 where it is in hand
-	renewed time.Time
-	stopped bool // its task is gone: poll no more
-	taken   bool // somebody else follows it
+	defect bool            // its removal cannot be done here
 }
 
 func (s *session) record() outcome.Session { return outcome.Of(s.Job) }
 
-// dueHeap orders sessions by when their next step is due.
-type dueHeap []*session
-
-var _ heap.Interface = (*dueHeap)(nil)
-
-func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
-func (h dueHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i, j
-}
-
-// Push is called by container/heap.
-func (h *dueHeap) Push(x any) {
-	s := x.(*session) //nolint:forcetypeassert // the heap holds nothing else
-	s.place = len(*h)
-	*h = append(*h, s)
-}
-
-// Pop is called by container/heap.
-func (h *dueHeap) Pop() any {
-	old := *h
-	s := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	s.place = -1
+// newSession is the session of a task, as its record says it stands.
+func (w *Worker) newSession(job sess.Job, a *account, r outcome.Record) *session {
+	current := time.Now()
+	age := max(r.Now.Sub(r.Started), 0) // Redis's clock may have stepped back
+	s := &session{
+		Job: job, account: a, id: job.ID(), receiver: a.receiver(job),
+		claimant: fmt.Sprintf("%s.%d", w.holder, w.claims.Add(1)),
+		start:    current.Add(-age), deadline: current.Add(w.opts.SessionTimeout - age),
+		unusables: r.Unusables, unusable: r.Unusable, answered: r.Unusables > 0,
+	}
+	if begun := job.StartedAt; !begun.IsZero() && begun.Before(s.start) {
+		s.start = begun
+	}
 	return s
 }

@@ -11,36 +11,6 @@ import (
 	"github.com/identwatch/identwatch/tasks"
 )
 
-func TestShares_LeaveRoomForOthers(t *testing.T) {
-	t.Parallel()
-	list := accounts{"a": {}, "b": {}, "c": {}, "d": {}, "e": {}}
-	s := newShares(16, list)
-	for _, c := range []struct {
-		account string
-		want    int
-	}{{"a", 8}, {"b", 4}, {"c", 2}, {"d", 1}, {"e", 1}} {
-		got := 0
-		for s.take(list[c.account]) {
-			got++
-		}
-		if got != c.want {
-			t.Errorf("%s has %d slots, want %d", c.account, got, c.want)
-		}
-	}
-	for range 8 {
-		s.giveBack(list["a"])
-	}
-	if !s.take(list["e"]) {
-		t.Error("slots that were given back are not free")
-	}
-	only := newShares(2, accounts{"a": {}})
-	for range 3 { // its pool bounds it
-		if !only.take(list["a"]) {
-			t.Error("the only account is refused a slot")
-		}
-	}
-}
-
 // hangingRemovals is a MarkSign that answers no DELETE.
 type hangingRemovals struct{ http.RoundTripper }
 

@@ -49,12 +49,12 @@ func seconds(since time.Time) float64 { return time.Since(since).Round(time.Mill
 
 // noteTrouble writes the cause into the session's record if it is another than
 // before. It is for people to see, so that it is not insisted on.
-func (f *follower) noteTrouble(ctx context.Context, s *session, a marksign.Answer) {
+func (w *Worker) noteTrouble(ctx context.Context, s *session, a marksign.Answer) {
 	if a.Verdict != marksign.Temporary && a.Verdict != marksign.Rejected || a.Detail == s.cause {
 		return
 	}
-	if err := f.records.NoteTrouble(ctx, s.record(), f.holder, a.Detail); err != nil {
-		f.log.Debug("noting MarkSign's trouble failed", "session", s.id, "error", err)
+	if err := w.records.NoteTrouble(ctx, s.record(), w.holder, a.Detail); err != nil {
+		w.log.Debug("noting MarkSign's trouble failed", "session", s.id, "error", err)
 		return
 	}
 	s.cause = a.Detail

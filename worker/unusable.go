@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/follow"
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/webhook"
@@ -24,7 +25,7 @@ func wasOK(a marksign.Answer) bool { return a.Verdict == marksign.Unusable || a.
 // noteUnusable keeps an ok that cannot be used, sealed, and the fact that there was
 // one: another worker may have to tell of it. It returns false if Redis did not
 // take it, and then the answer counts for nothing.
-func (f *follower) noteUnusable(ctx context.Context, s *session, a marksign.Answer) bool {
+func (w *Worker) noteUnusable(ctx context.Context, s *session, a marksign.Answer) bool {
 	if !wasOK(a) {
 		return true
 	}
@@ -32,8 +33,8 @@ func (f *follower) noteUnusable(ctx context.Context, s *session, a marksign.Answ
 	if a.Salvage != nil {
 		body = a.Salvage.Body
 	}
-	if _, err := f.records.NoteUnusable(ctx, s.record(), f.holder, a.Detail, body); err != nil {
-		f.log.Error("noting an answer that cannot be used failed", "session", s.id, "error", err)
+	if _, err := w.records.NoteUnusable(ctx, s.record(), w.holder, a.Detail, body); err != nil {
+		w.log.Error("noting an answer that cannot be used failed", "session", s.id, "error", err)
 		return false
 	}
 	return true
@@ -58,11 +59,11 @@ func (s *session) isUnusable(a marksign.Answer, ends bool) bool {
 
 // concludeUnusable ends a session with an outcome of its own: it is our trouble or
 // MarkSign's, and not the person's.
-func (f *follower) concludeUnusable(s *session) next {
-	f.metrics.unusable.WithLabelValues(s.account.name).Inc()
-	f.log.Error("MarkSign answered ok, but no answer could be used; the session fails, and stays at MarkSign for the redelivery window: look at it with 'identwatch answer'",
+func (w *Worker) concludeUnusable(s *session) follow.Next {
+	w.metrics.unusable.WithLabelValues(s.account.name).Inc()
+	w.log.Error("MarkSign answered ok, but no answer could be used; the session fails, and stays at MarkSign for the redelivery window: look at it with 'identwatch answer'",
 		"session", s.id, "detail", s.unusable, "answers", s.unusables)
-	return f.conclude(s, func() (outcome.Result, error) {
+	return w.conclude(s, func() (outcome.Result, error) {
 		return s.ending().own(webhook.ReasonUnusableAnswer)
 	})
 }

@@ -12,7 +12,10 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/identwatch/identwatch/internal/fair"
+	"github.com/identwatch/identwatch/internal/follow"
 	"github.com/identwatch/identwatch/internal/lease"
+	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
 )
@@ -31,14 +34,18 @@ type Worker struct {
 	queues    []*lease.Queue
 	further   []*lease.Queue // those of sessions that have their outcome
 	hosts     *hosts
-	removing  *shares // DELETEs of session:remove
-	follower  *follower
+	removing  *fair.Slots // DELETEs of session:remove
+	follower  *follow.Follower
+	pollRate  *rate.Limiter
+	replicas  replicas
+	claims    atomic.Int64 // numbers the claimants of first posts
 	running   atomic.Bool
 	handlers  sync.WaitGroup // runs of tasks, also those that asynq waits for no more
 	orphans   atomic.Bool    // tasks may be in no list
 	takeovers atomic.Int64   // not logged yet
 	// unknownAccounts bounds the log of tasks that wait for an account.
 	unknownAccounts rate.Sometimes
+	rejections      rate.Sometimes // bounds the log of rejected polls
 	// notes ends with the worker: a fact that a receiver or MarkSign told is
 	// written down even where the run of its task is over.
 	notes context.Context //nolint:containedctx // it outlives every call
@@ -61,22 +68,78 @@ func New(opts Options) (*Worker, error) {
 		tasks:     queue.NewList(opts.Redis),
 		following: lease.NewQueue(opts.Redis, queue.Follow),
 
-		unknownAccounts: rate.Sometimes{Interval: alertPause},
-		hosts:           newHosts(max(opts.DeliveryConcurrency/2, 1), opts.Logger),
+		pollRate: newPollRate(opts.PollRate),
+
+		unknownAccounts: rate.Sometimes{Interval: alertPause}, rejections: rate.Sometimes{Interval: 10 * time.Second},
+		hosts: newHosts(max(opts.DeliveryConcurrency/2, 1), opts.Logger),
 	}
 	w.further = []*lease.Queue{lease.NewQueue(opts.Redis, queue.Deliver), lease.NewQueue(opts.Redis, queue.Remove)}
 	w.queues = append([]*lease.Queue{w.following}, w.further...)
-	w.removing = newShares(removeConcurrency, accounts)
-	w.follower = newFollower(w)
+	w.removing = fair.New(removeConcurrency, len(accounts))
+	w.follower = w.newFollower()
 	w.metrics = newMetrics(opts.Metrics, accounts)
 	if opts.Metrics != nil {
 		opts.Metrics.MustRegister(newStandingMetrics(w))
 	}
 	opts.Redis.AddHook(redisHook{w.metrics.redisErrors})
 	for _, a := range accounts {
-		a.resumed = w.follower.resumeAccount
+		a.resumed = w.resumeAccount
 	}
 	return w, nil
+}
+
+const (
+	// removeWorkers bounds the first DELETEs, and handWorkers the hand-overs to
+	// webhook:deliver, which wait for nothing but Redis.
+	removeWorkers = 32
+	handWorkers   = 32
+	// postPatience is for how long a first post waits for a free slot before
+	// webhook:deliver gets it, and slotPause how often the wait looks.
+	postPatience = time.Second
+	slotPause    = 50 * time.Millisecond
+)
+
+func (w *Worker) newFollower() *follow.Follower {
+	return follow.New(follow.Options{
+		Tasks: w.following, Records: held{w.records, w.holder}, Lease: w.opts.Lease, Limit: w.opts.FollowLimit, Accounts: len(w.accounts),
+		Polls: w.opts.PollWorkers, Posts: w.opts.DeliveryConcurrency, Hands: handWorkers, Removals: removeWorkers,
+		LogPanic: w.logPanic, Log: w.log,
+	})
+}
+
+func newPollRate(perSecond float64) *rate.Limiter {
+	if perSecond <= 0 {
+		return rate.NewLimiter(rate.Inf, 1)
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond/10)))
+}
+
+// held is what the records say of the sessions that a holder follows.
+type held struct {
+	records *outcome.Store
+	holder  string
+}
+
+// HeldByOthers is called by the follower.
+func (h held) HeldByOthers(ctx context.Context, ids []string) (map[string]bool, error) {
+	return h.records.HeldByOthers(ctx, ids, h.holder)
+}
+
+// Forget is called by the follower.
+func (h held) Forget(ctx context.Context, id string) error {
+	return h.records.Forget(ctx, outcome.Session{ID: id}, h.holder)
+}
+
+// resumeAccount polls the sessions soon that waited because MarkSign rejected their account.
+func (w *Worker) resumeAccount(a *account) {
+	w.follower.Hasten(a.name, takeoverBurst, func(step follow.Step) bool {
+		p, ok := step.(polling)
+		if !ok || !p.s.held && p.s.troubled != marksign.Rejected {
+			return false
+		}
+		p.s.trouble = nil
+		return true
+	})
 }
 
 // Ready returns nil while the worker runs and Redis answers it.
@@ -103,7 +166,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	sweeping, stopSweeping := context.WithCancel(ctx)
 	swept := w.startSweeping(sweeping)
-	w.follower.start(working)
+	w.follower.Start(working)
 	servers, err := w.startServers(working)
 	if err == nil {
 		w.running.Store(true)
@@ -126,7 +189,7 @@ func (w *Worker) stop(working context.Context, s *servers) {
 	w.log.Info("stopping: handing the sessions over")
 	s.stopTaking()
 	s.stopFollowing()
-	w.follower.stop(working)
+	w.follower.Stop(working)
 	s.stop()
 	w.handlers.Wait()
 }

@@ -1,4 +1,4 @@
-package worker
+package follow
 
 import (
 	"container/heap"
@@ -13,13 +13,13 @@ const (
 	maxFullPause = 30 * time.Second
 )
 
-// hasRoom reports whether the process follows one more session of an account. An
+// HasRoom reports whether the process follows one more session of an account. An
 // account alone may fill the process. When it is full and another account has less
 // than its share, one session of the account that has the most goes back to the
 // queue: to another worker, or to this one later.
-func (f *follower) hasRoom(ctx context.Context, a *account) bool {
+func (f *Follower) HasRoom(ctx context.Context, account string) bool {
 	f.mu.Lock()
-	room, back := f.makeRoom(a)
+	room, back := f.makeRoom(account)
 	f.mu.Unlock()
 	if back != "" {
 		f.release(ctx, []string{back})
@@ -28,12 +28,12 @@ func (f *follower) hasRoom(ctx context.Context, a *account) bool {
 }
 
 // makeRoom returns the session that goes back, "" if none does. The lock is held.
-func (f *follower) makeRoom(a *account) (room bool, back string) {
-	if len(f.sessions) < f.opts.FollowLimit {
+func (f *Follower) makeRoom(account string) (room bool, back string) {
+	if len(f.sessions) < f.opts.Limit {
 		return true, ""
 	}
-	sharing, most := len(f.counts), a
-	if f.counts[a] == 0 {
+	sharing, most := len(f.counts), account
+	if f.counts[account] == 0 {
 		sharing++
 	}
 	for other, n := range f.counts {
@@ -41,40 +41,34 @@ func (f *follower) makeRoom(a *account) (room bool, back string) {
 			most = other
 		}
 	}
-	share := f.opts.FollowLimit / sharing
-	if f.counts[a] >= share || f.counts[most] <= share {
+	share := f.opts.Limit / sharing
+	if f.counts[account] >= share || f.counts[most] <= share {
 		return false, ""
 	}
 	for i := len(f.due) - 1; i >= 0; i-- { // those at the end are due later than most
-		if s := f.due[i]; s.account == most && s.step == stepPoll && s.result == nil {
+		if s := f.due[i]; s.Account == most && s.step.Kind() == Poll {
 			heap.Remove(&f.due, i)
 			f.drop(s)
-			return true, s.id
+			return true, s.ID
 		}
 	}
 	return false, ""
 }
 
-// keepSession and drop are the only ones that change which sessions are held. The
-// lock is held.
-func (f *follower) keepSession(s *session) {
-	f.sessions[s.id] = s
-	f.counts[s.account]++
-}
-
-func (f *follower) drop(s *session) {
-	if f.sessions[s.id] != s {
+// drop takes a session out. The lock is held.
+func (f *Follower) drop(s *Session) {
+	if f.sessions[s.ID] != s {
 		return
 	}
-	delete(f.sessions, s.id)
-	if f.counts[s.account]--; f.counts[s.account] == 0 {
-		delete(f.counts, s.account)
+	delete(f.sessions, s.ID)
+	if f.counts[s.Account]--; f.counts[s.Account] == 0 {
+		delete(f.counts, s.Account)
 	}
 }
 
-// fullPause is how long a task waits that found no room: a second, and longer when
+// FullPause is how long a task waits that found no room: a second, and longer when
 // there are very many of them.
-func (f *follower) fullPause() time.Duration {
+func (f *Follower) FullPause() time.Duration {
 	later := f.fulls.Reserve()
 	wait := later.Delay()
 	if wait > maxFullPause {

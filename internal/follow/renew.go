@@ -1,4 +1,4 @@
-package worker
+package follow
 
 import (
 	"container/heap"
@@ -8,8 +8,8 @@ import (
 	"github.com/identwatch/identwatch/internal/lease"
 )
 
-// renewLoop moves the due times of all followed sessions on, each third of a lease.
-func (f *follower) renewLoop(ctx context.Context) {
+// renewLoop moves the due times of all sessions' tasks on, each third of a lease.
+func (f *Follower) renewLoop(ctx context.Context) {
 	ticker := time.NewTicker(f.opts.Lease / 3)
 	defer ticker.Stop()
 	for {
@@ -22,28 +22,28 @@ func (f *follower) renewLoop(ctx context.Context) {
 	}
 }
 
-// renew renews what is still this worker's and drops what is not: sessions that
+// renew renews what is still this process's and drops what is not: sessions that
 // somebody else took over, that an operator deleted, or whose lease ran out.
-func (f *follower) renew(ctx context.Context) {
+func (f *Follower) renew(ctx context.Context) {
 	defer f.dropUnrenewed()
 	ids := f.ids()
 	if len(ids) == 0 {
 		return
 	}
 	begun := time.Now()
-	others, err := f.records.HeldByOthers(ctx, ids, f.holder)
+	others, err := f.opts.Records.HeldByOthers(ctx, ids)
 	if err == nil {
 		ids = f.dropTaken(ids, others)
 		var statuses []lease.Status
-		if statuses, err = f.following.Renew(ctx, ids, begun.Add(f.opts.Lease)); err == nil {
+		if statuses, err = f.opts.Tasks.Renew(ctx, ids, begun.Add(f.opts.Lease)); err == nil {
 			f.dropStopped(ctx, f.noteRenewed(ids, statuses, begun))
 			return
 		}
 	}
-	f.log.Error("renewing leases failed", "sessions", len(ids), "error", err)
+	f.opts.Log.Error("renewing leases failed", "sessions", len(ids), "error", err)
 }
 
-func (f *follower) ids() []string {
+func (f *Follower) ids() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	ids := make([]string, 0, len(f.sessions))
@@ -54,7 +54,7 @@ func (f *follower) ids() []string {
 }
 
 // dropTaken drops what others hold and returns the rest.
-func (f *follower) dropTaken(ids []string, others map[string]bool) []string {
+func (f *Follower) dropTaken(ids []string, others map[string]bool) []string {
 	if len(others) == 0 {
 		return ids
 	}
@@ -73,7 +73,7 @@ func (f *follower) dropTaken(ids []string, others map[string]bool) []string {
 }
 
 // noteRenewed returns the sessions whose task is gone.
-func (f *follower) noteRenewed(ids []string, statuses []lease.Status, begun time.Time) (gone []*session) {
+func (f *Follower) noteRenewed(ids []string, statuses []lease.Status, begun time.Time) (gone []*Session) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, id := range ids {
@@ -94,7 +94,7 @@ func (f *follower) noteRenewed(ids []string, statuses []lease.Status, begun time
 
 // dropStopped drops the sessions that an operator stopped by deleting or
 // archiving their tasks. A result in hand is still brought to its end.
-func (f *follower) dropStopped(ctx context.Context, gone []*session) {
+func (f *Follower) dropStopped(ctx context.Context, gone []*Session) {
 	for _, s := range gone {
 		f.mu.Lock()
 		s.stopped = true
@@ -106,19 +106,10 @@ func (f *follower) dropStopped(ctx context.Context, gone []*session) {
 	}
 }
 
-// forget erases the record of a session that was stopped, so that it can be
-// enqueued anew.
-func (f *follower) forget(ctx context.Context, s *session) {
-	f.log.Warn("the session's task was deleted or archived; it is followed no more", "session", s.id)
-	if err := f.records.Forget(ctx, s.record(), f.holder); err != nil {
-		f.log.Error("forgetting a session failed", "session", s.id, "error", err)
-	}
-}
-
-// dropIfOver drops a waiting session that is none of this worker's any more;
-// one in a pool's hand is looked at again when it comes back. The lock is held.
-func (f *follower) dropIfOver(s *session) bool {
-	if s.place < 0 || !f.isOver(s) {
+// dropIfOver drops a waiting session that is no longer this process's; one
+// that a pool has is looked at again when it comes back. The lock is held.
+func (f *Follower) dropIfOver(s *Session) bool {
+	if s.place < 0 || !s.isOver() {
 		return false
 	}
 	heap.Remove(&f.due, s.place)
@@ -128,19 +119,19 @@ func (f *follower) dropIfOver(s *session) bool {
 
 // leaseOver reports whether the lease may have ended. asynq keeps due times in
 // whole seconds, so a lease may be a second short.
-func (f *follower) leaseOver(s *session) bool {
+func (f *Follower) leaseOver(s *Session) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.unrenewed(s)
 }
 
-func (f *follower) unrenewed(s *session) bool {
+func (f *Follower) unrenewed(s *Session) bool {
 	return time.Since(s.renewed) > f.opts.Lease-time.Second
 }
 
 // dropUnrenewed drops what could not be renewed for a lease: another worker may
 // follow it by now.
-func (f *follower) dropUnrenewed() {
+func (f *Follower) dropUnrenewed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	dropped := 0
@@ -154,6 +145,6 @@ func (f *follower) dropUnrenewed() {
 		}
 	}
 	if dropped > 0 {
-		f.log.Warn("leases ran out; other workers take the sessions over", "sessions", dropped)
+		f.opts.Log.Warn("leases ran out; other workers take the sessions over", "sessions", dropped)
 	}
 }
