@@ -173,26 +173,3 @@ func FuzzCheckURL(f *testing.F) {
 		}
 	})
 }
-
-// FuzzRetryAfter: the pause is what was asked for, never negative and never longer than a day.
-func FuzzRetryAfter(f *testing.F) {
-	for _, seed := range []string{
-		"", "0", "120", "-1", "+1", "1.5", "86400", "86401", "99999999999999999999", "Sat, 21 Nov 2026 20:51:33 GMT", "Sat, 31 Feb 9999 99:99:99 GMT",
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, value string) {
-		want := time.Duration(0)
-		if value != "" && strings.Trim(value, "0123456789") == "" {
-			want = 24 * time.Hour
-			if n, err := strconv.Atoi(value); err == nil && n < 24*60*60 {
-				want = time.Duration(n) * time.Second
-			}
-		} else if at, err := http.ParseTime(value); err == nil && at.After(timeOfTests) {
-			want = min(at.Sub(timeOfTests), 24*time.Hour)
-		}
-		if got := retryAfter(value, timeOfTests); got != want {
-			t.Fatalf("%q: %s, want %s", value, got, want)
-		}
-	})
-}

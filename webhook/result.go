@@ -1,11 +1,11 @@
 package webhook
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/identwatch/identwatch/internal/retryafter"
 )
 
 // Verdict says what an attempt came to.
@@ -95,7 +95,7 @@ func answered(resp *http.Response) Result {
 	case isRedirect(status):
 		r.Detail = "redirect not followed (" + r.Detail + ")"
 	}
-	r.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	r.RetryAfter = retryafter.Parse(resp.Header.Get("Retry-After"), time.Now(), maxRetryAfter)
 	return r
 }
 
@@ -110,19 +110,3 @@ func isRedirect(status int) bool {
 
 // maxRetryAfter is the longest pause that is reported.
 const maxRetryAfter = 24 * time.Hour
-
-// retryAfter reads the header of RFC 9110, section 10.2.3: seconds without sign, or a date. It returns 0 to 24 h, and 0
-// for anything else.
-func retryAfter(value string, now time.Time) time.Duration {
-	if at, err := http.ParseTime(value); err == nil {
-		return min(max(at.Sub(now), 0), maxRetryAfter)
-	}
-	if strings.Trim(value, "0123456789") != "" { // ParseUint finds a number out of range before what follows it
-		return 0
-	}
-	seconds, err := strconv.ParseUint(value, 10, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) { // out of range, seconds is the largest number
-		return 0
-	}
-	return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
-}

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/identwatch/identwatch/internal/address"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -245,9 +245,5 @@ func (h *hosts) countByState() map[gobreaker.State]int {
 }
 
 func hostOf(callbackURL string) string {
-	u, err := url.Parse(callbackURL)
-	if err != nil {
-		return ""
-	}
-	return u.Host
+	return address.HostOf(callbackURL)
 }

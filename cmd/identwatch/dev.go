@@ -7,10 +7,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 
+	"github.com/identwatch/identwatch/internal/address"
 	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/demo"
 	"github.com/identwatch/identwatch/internal/demo/desk"
-	"github.com/identwatch/identwatch/internal/httpd"
 	"github.com/identwatch/identwatch/internal/monitor"
 )
 
@@ -99,5 +99,5 @@ func deskOf(stage *demo.Stage) (http.Handler, error) {
 // isLoopback reports whether an address to listen on is of this machine alone.
 func isLoopback(listen string) bool {
 	_, _, err := net.SplitHostPort(listen)
-	return err == nil && httpd.IsLoopback(listen)
+	return err == nil && address.IsLoopback(listen)
 }

@@ -3,12 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
+	"github.com/identwatch/identwatch/internal/address"
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/doctor"
 	"github.com/identwatch/identwatch/internal/marksign"
@@ -138,12 +138,8 @@ func examinedAccount(a account) (doctor.Account, error) {
 	if err != nil {
 		return doctor.Account{}, err
 	}
-	base, err := url.Parse(a.MarkSignURL)
-	if err != nil {
-		return doctor.Account{}, errors.New("MARKSIGN_URL cannot be parsed")
-	}
 	return doctor.Account{
-		Name: a.Name, MarkSign: upstream, Host: base.Host, Sender: a.sender, CallbackURL: a.CallbackURL,
+		Name: a.Name, MarkSign: upstream, Host: address.HostOf(a.MarkSignURL), Sender: a.sender, CallbackURL: a.CallbackURL,
 		Signer: signer, Secrets: secrets, PublicKey: a.signs, APIKeys: len(a.APIKeys.Reveal()),
 	}, nil
 }

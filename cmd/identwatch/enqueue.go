@@ -206,10 +206,7 @@ func concludeEnqueue(ctx context.Context, out io.Writer, rdb redis.UniversalClie
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("interrupted: %s; repeating the whole input is safe", summary)
 	}
-	if cause := ping(ctx, rdb); cause != nil {
-		err = fmt.Errorf("Redis at REDIS_URL cannot be used: %w", cause) //nolint:staticcheck // Redis is a name
-	}
-	return fmt.Errorf("%w\n%s, and stopped there; repeating the whole input is safe", err, summary)
+	return fmt.Errorf("%w\n%s, and stopped there; repeating the whole input is safe", explainRedis(ctx, rdb, err), summary)
 }
 
 func tallyText(t intake.Tally) string {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
@@ -176,7 +177,7 @@ func (r *redelivering) choose(ctx context.Context, tokens []string) ([]worker.Gi
 
 // chosen says whether --host and --account, where they are given, choose a delivery.
 func (r *redelivering) chosen(given worker.GivenUp) bool {
-	return (r.flags.host == "" || r.host(given) == r.flags.host) &&
+	return (r.flags.host == "" || strings.EqualFold(r.host(given), r.flags.host)) &&
 		(r.flags.account == "" || given.Job.Account == r.flags.account)
 }
 
@@ -235,8 +236,5 @@ func (r *redelivering) conclude(ctx context.Context, out io.Writer, rdb redis.Un
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("interrupted: %s; repeating it is safe", r.count())
 	}
-	if cause := ping(ctx, rdb); cause != nil {
-		err = fmt.Errorf("Redis at REDIS_URL cannot be used: %w", cause) //nolint:staticcheck // Redis is a name
-	}
-	return fmt.Errorf("%w\n%s, and stopped there; repeating it is safe", err, r.count())
+	return fmt.Errorf("%w\n%s, and stopped there; repeating it is safe", explainRedis(ctx, rdb, err), r.count())
 }

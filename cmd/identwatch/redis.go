@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/time/rate"
 
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/tasks"
@@ -71,7 +72,7 @@ func lostRedis(err error) bool {
 // not help, because Redis answers that it will not have us, and nil where it
 // answers or ctx ended.
 func awaitRedis(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) error {
-	var told time.Time
+	reminder := rate.Sometimes{Interval: redisRemind}
 	for ctx.Err() == nil {
 		err := ping(ctx, rdb)
 		switch {
@@ -79,9 +80,8 @@ func awaitRedis(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger
 			return nil
 		case refusedByRedis(err):
 			return fmt.Errorf("Redis refuses identwatch; check the user, password and database in REDIS_URL: %w", err) //nolint:staticcheck // Redis is a name
-		case ctx.Err() == nil && time.Since(told) >= redisRemind:
-			log.Warn("Redis cannot be reached; trying until it can", "error", err)
-			told = time.Now()
+		case ctx.Err() == nil:
+			reminder.Do(func() { log.Warn("Redis cannot be reached; trying until it can", "error", err) })
 		}
 		select {
 		case <-ctx.Done():

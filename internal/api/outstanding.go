@@ -12,6 +12,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/queue"
+	"github.com/identwatch/identwatch/internal/retryafter"
 )
 
 const (
@@ -154,7 +155,7 @@ func (c *census) problem(account string) *Problem {
 	c.mu.Lock()
 	left := max(c.left(c.accounts[account]), 0)
 	c.mu.Unlock()
-	return errOutstanding.with("Retry-After", strconv.Itoa(int(comeAgain/time.Second))).
+	return errOutstanding.with("Retry-After", retryafter.Format(comeAgain)).
 		with("RateLimit-Policy", `"sessions";q=`+strconv.Itoa(c.limit)).
 		with("RateLimit", `"sessions";r=`+strconv.Itoa(left))
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/identwatch/identwatch/internal/retryafter"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/worker"
 )
@@ -149,7 +150,7 @@ func (a *API) slowDown(r *http.Request, problem *Problem) *Problem {
 	wait := a.tries.Begin(r)
 	a.tries.Wrong(r)
 	if wait > 0 {
-		return errTries.with("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+		return errTries.with("Retry-After", retryafter.Format(wait))
 	}
 	return problem
 }

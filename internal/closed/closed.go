@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/address"
 )
 
 // lookupTimeout bounds the look-up of a name.
@@ -78,7 +80,7 @@ func (a *Addresses) Contain(target netip.AddrPort) bool {
 	a.mu.RLock()
 	own, redis, dialed := slices.Clone(a.own), slices.Clone(a.redis), slices.Clone(a.dialed)
 	a.mu.RUnlock()
-	private := isPrivate(target.Addr())
+	private := address.IsPrivate(target.Addr())
 	return slices.ContainsFunc(dialed, func(known netip.AddrPort) bool {
 		return known.Port() == target.Port() && (private || known.Addr() == target.Addr() || sameMachine(known.Addr(), target.Addr()))
 	}) || slices.ContainsFunc(redis, func(hostPort string) bool {
@@ -130,13 +132,6 @@ func isLocal(addr netip.Addr) bool {
 		prefix, err := netip.ParsePrefix(own.String())
 		return err == nil && prefix.Addr().Unmap().WithZone("") == addr
 	})
-}
-
-// sharedSpace is what carriers and clouds use inside (RFC 6598).
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
-
-func isPrivate(addr netip.Addr) bool {
-	return addr.IsPrivate() || !addr.IsGlobalUnicast() || sharedSpace.Contains(addr)
 }
 
 // Hook notes each address at which a client reaches Redis, such as the master that sentinels name.

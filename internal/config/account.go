@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/identwatch/identwatch/internal/address"
 	"github.com/identwatch/identwatch/internal/session"
 )
 
@@ -109,7 +110,7 @@ func (in *input) checkAccount(cfg *Serve, a Account) {
 	if s := in.variables["WEBHOOK_SECRETS"]; !in.given("WEBHOOK_SECRETS") && !in.given("WEBHOOK_SIGNING_KEY") {
 		in.fault("WEBHOOK_SECRETS", "is required "+s.Required+": "+s.Help)
 	}
-	if strings.HasPrefix(a.MarkSignURL, "http:") && !isThisMachine(a.MarkSignURL) && !cfg.MarkSignAllowHTTP && !in.faulty("MARKSIGN_ALLOW_HTTP") {
+	if strings.HasPrefix(a.MarkSignURL, "http:") && !address.IsLoopback(address.HostOf(a.MarkSignURL)) && !cfg.MarkSignAllowHTTP && !in.faulty("MARKSIGN_ALLOW_HTTP") {
 		in.fault("MARKSIGN_URL", "is plain http, which would send the access token and identities in the clear: write an https URL, or set MARKSIGN_ALLOW_HTTP=true")
 	}
 	if strings.HasPrefix(a.CallbackURL, "http:") && !cfg.CallbackAllowHTTP && !in.faulty("CALLBACK_ALLOW_HTTP") {

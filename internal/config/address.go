@@ -42,21 +42,6 @@ func parseBaseURL(text string) (string, error) {
 	return strings.TrimRight(u.Scheme+":"+rest, "/"), nil
 }
 
-// isThisMachine reports whether a URL names the machine that it is used on, so
-// that what is sent there crosses no network. No name is looked up.
-func isThisMachine(text string) bool {
-	u, err := url.Parse(text)
-	if err != nil {
-		return false
-	}
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
-}
-
 // parseCallbackURL takes where events are posted to. A query is part of it.
 func parseCallbackURL(text string) (string, error) {
 	u, err := parseHTTPURL(text)

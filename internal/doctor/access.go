@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/address"
 )
 
 // askAccess finds out whether Redis takes anybody, by asking it without a
@@ -68,7 +70,7 @@ func judgeAccess(open, encrypted bool, where netip.Addr) finding {
 		problems = append(problems, "Redis takes anybody without a password, who may then read tokens, delete sessions and enqueue others")
 		remedies = append(remedies, "give Redis a password, and write it into REDIS_URL")
 	}
-	if !encrypted && where.IsValid() && !isPrivate(where) {
+	if !encrypted && where.IsValid() && !address.IsPrivate(where) {
 		problems = append(problems, "the way to Redis at "+where.String()+" is not encrypted, and leads out of private networks")
 		remedies = append(remedies, "use rediss://, or rediss-sentinel:// behind Sentinel")
 	}
@@ -80,11 +82,4 @@ func judgeAccess(open, encrypted bool, where netip.Addr) finding {
 		detail += ", and the way to it is encrypted"
 	}
 	return finding{OK, detail, ""}
-}
-
-// shared is what providers give to their customers, and VPNs to their members.
-var shared = netip.MustParsePrefix("100.64.0.0/10")
-
-func isPrivate(a netip.Addr) bool {
-	return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || shared.Contains(a)
 }

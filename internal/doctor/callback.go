@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/address"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -23,7 +23,7 @@ func (a Account) askCallback(ctx context.Context, skip bool) finding {
 	if err := a.Sender.CheckURL(a.CallbackURL); err != nil {
 		return finding{Failed, strings.TrimPrefix(err.Error(), "webhook: "), "correct CALLBACK_URL, or see CALLBACK_ALLOW_HTTP and CALLBACK_ALLOW_NETWORKS"}
 	}
-	where := hostOf(a.CallbackURL)
+	where := address.HostOf(a.CallbackURL)
 	if skip {
 		return finding{Skipped, "nothing was posted to " + where + ", for --no-callback was given", ""}
 	}
@@ -77,15 +77,6 @@ func adviceOn(r webhook.Result) string {
 		return "see the receiver's log: it must answer 2xx, to types of events that it does not know too"
 	}
 	return cmp.Or(troubles[r.Detail], "see that the receiver runs, that CALLBACK_URL says where, and that this machine reaches it")
-}
-
-// hostOf shows nothing of a URL but its host: paths and queries may be secret.
-func hostOf(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "the callback"
-	}
-	return u.Host
 }
 
 // newTestID makes a webhook-id, another one each time.

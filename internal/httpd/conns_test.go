@@ -141,14 +141,14 @@ type farConn struct {
 	closed bool
 }
 
-func (f *farConn) RemoteAddr() net.Addr { return address(f.from) }
+func (f *farConn) RemoteAddr() net.Addr { return farAddr(f.from) }
 
 func (f *farConn) Close() error { f.closed = true; return nil }
 
-type address string
+type farAddr string
 
-func (address) Network() string  { return "tcp" }
-func (a address) String() string { return string(a) }
+func (farAddr) Network() string  { return "tcp" }
+func (a farAddr) String() string { return string(a) }
 
 func TestConns_AClientWithMostOfThemLocksOutNobodyElse(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/identwatch/identwatch/internal/retryafter"
 )
 
 // maxBody is how much of an answer is read, in bytes, on the wire and decoded.
@@ -19,6 +21,14 @@ const (
 	// largeAnswers is how many large answers a client holds at once, so that its
 	// memory does not grow with the number of polls. The others wait.
 	largeAnswers = 4
+)
+
+const (
+	// maxRetryAfter bounds what a server may ask for.
+	maxRetryAfter = time.Hour
+	// maxPollRetryAfter bounds it for polls: a person waits, and a final result
+	// stays readable for minutes only.
+	maxPollRetryAfter = 30 * time.Second
 )
 
 // maxKept is the capacity up to which a buffer is kept for the next answer.
@@ -52,7 +62,7 @@ func (c *Client) exchange(ctx context.Context, call call, target *url.URL, judge
 	defer body.release()
 	r := reply{
 		status:     res.StatusCode,
-		retryAfter: retryAfter(res.Header.Get("Retry-After"), time.Now()),
+		retryAfter: retryafter.Parse(res.Header.Get("Retry-After"), time.Now(), maxRetryAfter),
 	}
 	r.body, r.fault = body.read(ctx, res)
 	judge(r)

@@ -174,3 +174,13 @@ func (f fields) object() json.RawMessage {
 	b.WriteByte('}')
 	return b.Bytes()
 }
+
+// digits reports whether s is a number of nothing but digits.
+func digits(s string) bool {
+	for _, r := range s {
+		if r < '0' || r > '9' {
+			return false
+		}
+	}
+	return s != ""
+}

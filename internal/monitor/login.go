@@ -4,9 +4,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
-	"strconv"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/retryafter"
 	"github.com/identwatch/identwatch/internal/tries"
 )
 
@@ -29,7 +29,7 @@ func (l login) before(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		wait, admitted := l.judge(r)
 		if wait > 0 {
-			w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+			w.Header().Set("Retry-After", retryafter.Format(wait))
 			http.Error(w, "Too many wrong passwords came from this address. Try again in a few seconds.", http.StatusTooManyRequests)
 			return
 		}

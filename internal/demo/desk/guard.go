@@ -3,7 +3,7 @@ package desk
 import (
 	"net/http"
 
-	"github.com/identwatch/identwatch/internal/httpd"
+	"github.com/identwatch/identwatch/internal/address"
 )
 
 // policy lets the page load its own files and talk to its own server, and nothing
@@ -21,7 +21,7 @@ func guard(h http.Handler) http.Handler {
 	}))
 	protected := origins.Handler(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !httpd.IsLoopback(r.Host) {
+		if !address.IsLoopback(r.Host) {
 			refuse(w, http.StatusForbidden, "this server answers under the names of this machine alone: open it at http://127.0.0.1 or http://localhost, with its port")
 			return
 		}
