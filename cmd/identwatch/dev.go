@@ -2,23 +2,15 @@ package main
 
 import (
 	"net"
-	"net/http"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 
 	"github.com/identwatch/identwatch/internal/address"
-	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/demo"
-	"github.com/identwatch/identwatch/internal/demo/desk"
-	"github.com/identwatch/identwatch/internal/monitor"
 )
 
 // deskAddr is where the page of dev is, unless it is taken.
 const deskAddr = "127.0.0.1:8088"
-
-// maxDevSessions bounds what the embedded Redis is asked to do.
-const maxDevSessions = 1000
 
 func newDev() *cobra.Command {
 	var opts demo.Options
@@ -44,13 +36,13 @@ it stays, and tells how to start others.`,
   identwatch dev --sessions 12 --exit`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if opts.Sessions < 0 || opts.Sessions > maxDevSessions {
-				return usagef("--sessions is %d: write 0 to %d", opts.Sessions, maxDevSessions)
+			if opts.Sessions < 0 || opts.Sessions > demo.MaxSessions {
+				return usagef("--sessions is %d: write 0 to %d", opts.Sessions, demo.MaxSessions)
 			}
 			if err := opts.LogLevel.UnmarshalText([]byte(level)); err != nil {
 				return usagef("--log-level is %.40q: write debug, info, warn or error", level)
 			}
-			if err := withDesk(&opts, cmd.Flags().Changed("listen")); err != nil {
+			if err := placePages(&opts, cmd.Flags().Changed("listen")); err != nil {
 				return err
 			}
 			opts.Out, opts.Err = cmd.OutOrStdout(), cmd.ErrOrStderr()
@@ -66,38 +58,15 @@ it stays, and tells how to start others.`,
 	return cmd
 }
 
-// withDesk adds the page, on the address that was asked for, or on any where none
-// was; with --exit only if it was asked for.
-func withDesk(opts *demo.Options, asked bool) error {
-	if !isLoopback(opts.Listen) {
+// placePages has the pages served on the address that was asked for, or where none
+// was, on any; with --exit only if it was asked for.
+func placePages(opts *demo.Options, asked bool) error {
+	if _, _, err := net.SplitHostPort(opts.Listen); err != nil || !address.IsLoopback(opts.Listen) {
 		return usagef("--listen is %.60q: write a loopback address and a port, such as %s", opts.Listen, deskAddr)
 	}
 	opts.Elsewhere = !asked
-	if asked || !opts.Exit {
-		opts.Page = deskOf
+	if opts.Exit && !asked {
+		opts.Listen = ""
 	}
 	return nil
-}
-
-// deskOf is all that is on the page's server: the desk, and beside it what serve
-// has on LISTEN, without a login, for this machine alone can reach it.
-func deskOf(stage *demo.Stage) (http.Handler, error) {
-	handler, err := api.New(stage.API())
-	if err != nil {
-		return nil, err
-	}
-	rest := http.NewServeMux()
-	rest.Handle("GET /metrics", promhttp.HandlerFor(stage.Metrics(), promhttp.HandlerOpts{}))
-	rest.Handle(monitor.Path, monitor.New(monitor.Options{Redis: stage.Redis(), Open: true}))
-	rest.Handle("/v1/", handler)
-	rest.Handle("/docs/", handler)
-	return desk.New(stage, desk.Options{Rest: rest, Links: []desk.Link{
-		{Label: "Queues", Path: monitor.Path}, {Label: "API", Path: "/docs/"}, {Label: "Metrics", Path: "/metrics"},
-	}}), nil
-}
-
-// isLoopback reports whether an address to listen on is of this machine alone.
-func isLoopback(listen string) bool {
-	_, _, err := net.SplitHostPort(listen)
-	return err == nil && address.IsLoopback(listen)
 }

@@ -103,7 +103,7 @@ func TestIsLoopback_IsThisMachineAndNoOther(t *testing.T) {
 		"127.0.0.1:80:90":         false,
 		"localhost\x00":           false,
 		"localhost\n":             false,
-		" localhost":              false,
+		" localhost":              false, //nolint:gocritic // white space on purpose
 		"lоcalhost":               false, // with a Cyrillic о
 	} {
 		if got := IsLoopback(hostPort); got != want {

@@ -6,10 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/identwatch/identwatch/internal/api"
+	"github.com/identwatch/identwatch/internal/demo/desk"
+	"github.com/identwatch/identwatch/internal/demo/stage"
 	"github.com/identwatch/identwatch/internal/httpd"
+	"github.com/identwatch/identwatch/internal/monitor"
 )
 
 // page is the server of the demonstration's pages, nil where there are none.
@@ -19,18 +26,18 @@ type page struct {
 }
 
 // openPage serves the pages that the options ask for.
-func (d *demo) openPage(ctx context.Context, log *slog.Logger) (*page, error) {
-	if d.opts.Page == nil {
+func openPage(ctx context.Context, on *stage.Stage, asked Options, log *slog.Logger) (*page, error) {
+	if asked.Listen == "" {
 		return nil, nil //nolint:nilnil // no page is no failure
 	}
-	handler, err := d.opts.Page(d.stage)
+	handler, err := pages(on) //nolint:contextcheck // each request brings its own
 	if err != nil {
 		return nil, err
 	}
 	p := &page{}
-	opts := httpd.Options{Addr: d.opts.Listen, Handler: handler, Log: log}
+	opts := httpd.Options{Addr: asked.Listen, Handler: handler, Log: log}
 	server, err := httpd.Start(ctx, opts)
-	if d.opts.Elsewhere && errors.Is(err, syscall.EADDRINUSE) {
+	if asked.Elsewhere && errors.Is(err, syscall.EADDRINUSE) {
 		p.taken = opts.Addr
 		host, _, _ := net.SplitHostPort(opts.Addr)
 		opts.Addr = net.JoinHostPort(host, "0")
@@ -40,7 +47,25 @@ func (d *demo) openPage(ctx context.Context, log *slog.Logger) (*page, error) {
 		return nil, fmt.Errorf("opening --listen: %w", err)
 	}
 	p.server = server
+	on.CloseToCallbacks(server.Addr())
 	return p, nil
+}
+
+// pages are all that is on the server: the desk, and beside it what serve has on
+// LISTEN, without a login, for this machine alone can reach it.
+func pages(on *stage.Stage) (http.Handler, error) {
+	handler, err := api.New(on.API())
+	if err != nil {
+		return nil, err
+	}
+	rest := http.NewServeMux()
+	rest.Handle("GET /metrics", promhttp.HandlerFor(on.Metrics(), promhttp.HandlerOpts{}))
+	rest.Handle(monitor.Path, monitor.New(monitor.Options{Redis: on.Redis(), Open: true}))
+	rest.Handle("/v1/", handler)
+	rest.Handle("/docs/", handler)
+	return desk.New(on, desk.Options{Rest: rest, Links: []desk.Link{
+		{Label: "Queues", Path: monitor.Path}, {Label: "API", Path: "/docs/"}, {Label: "Metrics", Path: "/metrics"},
+	}}), nil
 }
 
 // line says where the page is.

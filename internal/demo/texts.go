@@ -3,10 +3,13 @@ package demo
 import (
 	"fmt"
 	"strings"
+
+	"github.com/identwatch/identwatch/internal/demo/stage"
 )
 
 // introduction says what is real and what is not.
-func (d *demo) introduction(p *page) string {
+func (d *demo) introduction() string {
+	at := d.stage.Addresses()
 	return fmt.Sprintf(`identwatch dev: everything in one process, and nothing of it is kept when it ends.
 All persons are invented; MarkSign is simulated; the connections are real.
 
@@ -14,17 +17,17 @@ All persons are invented; MarkSign is simulated; the connections are real.
   receiver            %s
   embedded Redis      %s
 
-`, p.line(), d.stack.markSignURL(), d.stack.receiverURL(), d.stack.redisURL())
+`, d.page.line(), at.MarkSign, at.Receiver, at.Redis)
 }
 
 // invitation says how to start another session by hand.
-func (d *demo) invitation(page *page) string {
-	p := parts(1)[0].Person
-	enqueue := "REDIS_URL=" + d.stack.redisURL() + " identwatch enqueue --check peps,sanctions TOKEN"
-	if page != nil {
+func (d *demo) invitation() string {
+	p, at := stage.Parts(1)[0].Person, d.stage.Addresses()
+	enqueue := "REDIS_URL=" + at.Redis + " identwatch enqueue --check peps,sanctions TOKEN"
+	if d.page != nil {
 		enqueue = fmt.Sprintf(`curl -s %s/v1/sessions -H 'Authorization: Bearer %s' \
     -H 'Content-Type: application/json' \
-    -d '{"token":"TOKEN","method":"smart_id","checks":["peps","sanctions"]}'`, page.server.URL(), d.stack.apiKey)
+    -d '{"token":"TOKEN","method":"smart_id","checks":["peps","sanctions"]}'`, d.page.server.URL(), at.APIKey)
 	}
 	return fmt.Sprintf(`
 Start another session as your application would, and have it followed:
@@ -38,13 +41,13 @@ Other codes are other persons; any other one of eleven digits confirms in 3 to 2
 %s
 Ctrl-C ends it all.
 
-`, d.stack.markSignURL(), d.stack.accessToken, p.Code, p.Country, enqueue, stories())
+`, at.MarkSign, at.AccessToken, p.Code, p.Country, enqueue, stories())
 }
 
 // stories are a few of the simulator's catalogue.
 func stories() string {
 	var b strings.Builder
-	for _, p := range parts(6) {
+	for _, p := range stage.Parts(6) {
 		fmt.Fprintf(&b, "  %s  %s\n", p.Person.Code, p.Person.Note)
 	}
 	return b.String()

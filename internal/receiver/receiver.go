@@ -6,6 +6,7 @@ package receiver
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -210,4 +211,16 @@ func (d Delivery) Verdict() string {
 	default:
 		return "NOT verified"
 	}
+}
+
+// Answered says in a few words how a request is answered.
+func (d Delivery) Answered() string {
+	text := fmt.Sprintf("answered %d", d.Status)
+	if d.Status == 0 {
+		text = "not answered, the connection closed"
+	}
+	if d.Delay > 0 {
+		text += fmt.Sprintf(" after %v", d.Delay)
+	}
+	return text
 }

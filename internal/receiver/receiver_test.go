@@ -148,3 +148,16 @@ func TestReceiver_ChangesItsConduct(t *testing.T) {
 		t.Errorf("got %+v", events[0])
 	}
 }
+
+func TestDelivery_SaysHowARequestIsAnswered(t *testing.T) {
+	t.Parallel()
+	for want, d := range map[string]Delivery{
+		"answered 204":                        {Status: 204},
+		"answered 204 after 20s":              {Status: 204, Delay: 20 * time.Second},
+		"not answered, the connection closed": {},
+	} {
+		if got := d.Answered(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

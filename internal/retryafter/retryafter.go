@@ -18,8 +18,8 @@ import (
 func Parse(value string, now time.Time, limit time.Duration) time.Duration {
 	value = strings.Trim(value, " \t")
 	if isNumber(value) {
-		seconds, err := strconv.ParseUint(value, 10, 64)
-		if err != nil || seconds > uint64(limit/time.Second) {
+		seconds, err := strconv.ParseInt(value, 10, 64)
+		if err != nil || seconds > int64(limit/time.Second) {
 			return limit // a number can be too large even to parse
 		}
 		return time.Duration(seconds) * time.Second

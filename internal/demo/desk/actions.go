@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/identwatch/identwatch/internal/demo"
+	"github.com/identwatch/identwatch/internal/demo/stage"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/tasks"
 )
@@ -72,7 +72,7 @@ type order struct {
 }
 
 // part finds what is ordered, and all that is wrong with it.
-func (o order) part() (demo.Part, []fault) {
+func (o order) part() (stage.Part, []fault) {
 	var faults []fault
 	persons := marksim.Persons()
 	i := slices.IndexFunc(persons, func(p marksim.Person) bool { return p.Code == o.Person })
@@ -83,9 +83,9 @@ func (o order) part() (demo.Part, []fault) {
 		faults = append(faults, fault{"method", "is neither smart_id nor mobile_id"})
 	}
 	if len(faults) > 0 {
-		return demo.Part{}, faults
+		return stage.Part{}, faults
 	}
-	return demo.Part{Person: persons[i], Method: o.Method, Checks: o.Checks, Waits: o.Waits}, nil
+	return stage.Part{Person: persons[i], Method: o.Method, Checks: o.Checks, Waits: o.Waits}, nil
 }
 
 func (d *desk) startSession(w http.ResponseWriter, r *http.Request) {
@@ -100,7 +100,7 @@ func (d *desk) startSession(w http.ResponseWriter, r *http.Request) {
 	}
 	session, err := d.stage.Start(r.Context(), part)
 	switch {
-	case errors.Is(err, demo.ErrFull):
+	case errors.Is(err, stage.ErrFull):
 		refuse(w, http.StatusTooManyRequests, err.Error())
 	case err != nil:
 		refuse(w, http.StatusBadGateway, "the session could not be started, or not be enqueued: try again")
@@ -111,7 +111,7 @@ func (d *desk) startSession(w http.ResponseWriter, r *http.Request) {
 
 func (d *desk) decide(w http.ResponseWriter, r *http.Request) {
 	var body struct {
-		Decision demo.Decision `json:"decision"`
+		Decision stage.Decision `json:"decision"`
 	}
 	if !read(w, r, &body) {
 		return

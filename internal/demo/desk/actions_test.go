@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/identwatch/identwatch/internal/demo"
+	"github.com/identwatch/identwatch/internal/demo/stage"
 )
 
 // request is sent to the desk, and its answer read.
@@ -53,7 +53,7 @@ const anOrder = `{"person":"20101010001","method":"mobile_id","checks":false,"wa
 func TestActions_RefuseWhatMakesNoSense(t *testing.T) {
 	t.Parallel()
 	f := run(t, 0, Options{})
-	var session demo.Session
+	var session stage.Session
 	if err := json.Unmarshal(post(t, f, "/desk/sessions", anOrder), &session); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestActions_RefuseWhatMakesNoSense(t *testing.T) {
 func TestActions_DecideOnce(t *testing.T) {
 	t.Parallel()
 	f := run(t, 0, Options{})
-	var session demo.Session
+	var session stage.Session
 	if err := json.Unmarshal(post(t, f, "/desk/sessions", anOrder), &session); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 
-	"github.com/identwatch/identwatch/internal/demo"
+	"github.com/identwatch/identwatch/internal/demo/stage"
 	"github.com/identwatch/identwatch/internal/marksim"
 )
 
@@ -29,7 +29,7 @@ type Link struct {
 
 // desk is one demonstration's page.
 type desk struct {
-	stage      *demo.Stage
+	stage      *stage.Stage
 	feed       *feed
 	conditions conditions
 	happenings int // guarded by the stage, which tells one at a time
@@ -41,10 +41,10 @@ var files embed.FS
 var index = template.Must(template.ParseFS(files, "page/index.html"))
 
 // New makes the page of a demonstration, and of what else is on its server.
-func New(stage *demo.Stage, opts Options) http.Handler {
-	d := &desk{stage: stage, feed: newFeed()}
+func New(on *stage.Stage, opts Options) http.Handler {
+	d := &desk{stage: on, feed: newFeed()}
 	d.setConditions(well, well)
-	stage.Watch(d.watch)
+	on.Watch(d.watch)
 
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", own(pageOf(opts.Links)))

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/identwatch/identwatch/internal/demo"
+	"github.com/identwatch/identwatch/internal/demo/stage"
 	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -52,16 +52,16 @@ type signature struct {
 }
 
 // watch puts into the feed what the demonstration tells.
-func (d *desk) watch(c demo.Change) {
-	if c.Step != demo.Refused {
+func (d *desk) watch(c stage.Change) {
+	if c.Step != stage.Refused {
 		d.feed.put("session", c.Session.Token, c.Session)
 	}
-	if c.Step == demo.Posted {
+	if c.Step == stage.Posted {
 		n := c.Session.Posts
 		d.feed.put("attempt", attemptKey(c.Session.Token, n), newAttempt(d.stage.Verifier(), c.Delivery, c.Session))
 		d.feed.drop("attempt", attemptKey(c.Session.Token, n-keptAttempts))
 	}
-	if c.Step == demo.Polled {
+	if c.Step == stage.Polled {
 		return
 	}
 	what, detail := c.Describe()
@@ -72,7 +72,7 @@ func (d *desk) watch(c demo.Change) {
 
 func attemptKey(token string, n int) string { return token + " " + strconv.Itoa(n) }
 
-func newAttempt(v webhook.Verifier, r receiver.Delivery, s demo.Session) attempt {
+func newAttempt(v webhook.Verifier, r receiver.Delivery, s stage.Session) attempt {
 	var body bytes.Buffer
 	_ = json.Indent(&body, r.Body, "", "  ") // it was parsed as an event
 	return attempt{

@@ -1,4 +1,4 @@
-package demo
+package stage
 
 import (
 	"slices"
@@ -55,8 +55,7 @@ func TestAuditSession_NamesEachBreach(t *testing.T) {
 
 func TestAudit_NamesTheSessionAndRefusedRequests(t *testing.T) {
 	t.Parallel()
-	sim := marksim.New(marksim.Options{})
-	breaches := audit([]string{"token-1"}, receiver.New(receiver.Options{}), sim)
+	breaches := audit([]string{"token-1"}, receiver.New(receiver.Options{}), marksim.New(marksim.Options{}))
 	if len(breaches) != 2 || !strings.HasPrefix(breaches[0], "session 1 (token-1): ") {
 		t.Errorf("got %q", breaches)
 	}
@@ -65,7 +64,7 @@ func TestAudit_NamesTheSessionAndRefusedRequests(t *testing.T) {
 func TestScripted_HasATypeForEachOfTheCast(t *testing.T) {
 	t.Parallel()
 	seen := map[webhook.Type]int{}
-	for _, p := range parts(len(cast)) {
+	for _, p := range Parts(len(cast)) {
 		if p.Person.Code == "" {
 			t.Error("the cast has a code that the catalogue has not")
 		}

@@ -1,4 +1,4 @@
-package demo
+package stage
 
 import (
 	"strings"
@@ -212,7 +212,7 @@ func (b *board) removed(tokens []string) (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, token := range tokens {
-		if b.find(token).done() {
+		if b.find(token).Done() {
 			n++
 		}
 	}

@@ -1,10 +1,12 @@
-package demo
+package terminal
 
 import (
 	"fmt"
 	"io"
 	"strings"
 	"time"
+
+	"github.com/identwatch/identwatch/internal/demo/stage"
 )
 
 // plain shows one line for each change, for output that is no terminal.
@@ -14,10 +16,10 @@ type plain struct {
 	full  bool
 }
 
-func (p *plain) show(changes []Change, _ []Session) {
+func (p *plain) show(changes []stage.Change, _ []stage.Session) {
 	for _, c := range changes {
 		_, _ = io.WriteString(p.out, p.line(c))
-		if c.Step == Posted || c.Step == Refused {
+		if c.Step == stage.Posted || c.Step == stage.Refused {
 			_, _ = io.WriteString(p.out, indent(eventText(c.Delivery, p.full)))
 		}
 	}
@@ -25,20 +27,17 @@ func (p *plain) show(changes []Change, _ []Session) {
 
 func (p *plain) close() {}
 
-func (p *plain) line(c Change) string {
+func (p *plain) line(c stage.Change) string {
 	number := fmt.Sprintf("#%d", c.Session.Number)
-	if c.Step == Refused {
+	if c.Step == stage.Refused {
 		number = "" // of no session
 	}
 	what, detail := c.Describe()
-	if c.Step == Posted || c.Step == Refused {
+	if c.Step == stage.Posted || c.Step == stage.Refused {
 		detail += ":"
 	}
-	return fmt.Sprintf("%8s  %-4s %-8s %s\n", seconds(c.At.Sub(p.began)), number, what, detail)
+	return fmt.Sprintf("%8s  %-4s %-8s %s\n", stage.Seconds(c.At.Sub(p.began)), number, what, detail)
 }
-
-// seconds is a duration with one decimal.
-func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
 func indent(text string) string {
 	const by = "          "

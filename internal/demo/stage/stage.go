@@ -1,9 +1,10 @@
-package demo
+package stage
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -19,8 +20,7 @@ import (
 	"github.com/identwatch/identwatch/worker"
 )
 
-// Stage is a demonstration that runs, for a page that shows it and takes part in
-// it. It is safe for concurrent use.
+// Stage is one demonstration. Its methods are safe for concurrent use, but for Close.
 type Stage struct {
 	stack *stack
 	board *board
@@ -28,17 +28,37 @@ type Stage struct {
 	ended context.Context //nolint:containedctx // the demonstration's own
 }
 
-func newStage(ctx context.Context, stack *stack, b *board) *Stage {
+// Open opens everything on free ports of the loopback address, with keys of its own.
+// Sessions are followed once Run is called. The demonstration ends with ctx, and is
+// then to be closed.
+func Open(ctx context.Context, log *slog.Logger) (*Stage, error) {
+	b := newBoard()
+	stack, err := openStack(ctx, b, log)
+	if err != nil {
+		stack.close(ctx)
+		return nil, err
+	}
 	app := &application{markSign: stack.markSignURL(), accessToken: stack.accessToken, tasks: stack.tasks}
-	return &Stage{stack: stack, board: b, app: app, ended: ctx}
+	return &Stage{stack: stack, board: b, app: app, ended: ctx}, nil
 }
 
-// maxSessions bounds what the embedded Redis, and a page, are asked to hold.
-const maxSessions = 1000
+// Run follows sessions until ctx ends. Any other end is an error.
+func (s *Stage) Run(ctx context.Context) error {
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	go s.followPlans(working)
+	return s.stack.run(working)
+}
+
+// Close gives back what Open took, once Run has returned.
+func (s *Stage) Close(ctx context.Context) { s.stack.close(ctx) }
+
+// MaxSessions bounds what the embedded Redis, and a page, are asked to hold.
+const MaxSessions = 1000
 
 // Why a Stage does not do what it is asked.
 var (
-	ErrFull      = fmt.Errorf("there are %d sessions already: end dev, and begin anew", maxSessions)
+	ErrFull      = fmt.Errorf("there are %d sessions already: end dev, and start it again", MaxSessions)
 	ErrDecided   = errors.New("the session has its outcome already, or is not known")
 	ErrNoAttempt = errors.New("no event of this session waits to be posted again")
 )
@@ -56,9 +76,9 @@ func (s *Stage) Watch(watch func(Change)) {
 }
 
 // Start starts a session at the simulated MarkSign and has it followed. It
-// returns ErrFull where there are a thousand.
+// returns ErrFull if there are MaxSessions.
 func (s *Stage) Start(ctx context.Context, p Part) (Session, error) {
-	if len(s.board.all()) >= maxSessions {
+	if len(s.board.all()) >= MaxSessions {
 		return Session{}, ErrFull
 	}
 	begun, err := s.app.start(ctx, p)
@@ -91,7 +111,7 @@ var decisions = map[Decision]struct {
 // Valid reports whether it is one of the decisions.
 func (d Decision) Valid() bool { _, ok := decisions[d]; return ok }
 
-// Decide has the session's person act now. It returns ErrDecided where there is
+// Decide has the session's person act now. It returns ErrDecided if there is
 // nothing left to decide. The decision is a valid one.
 func (s *Stage) Decide(token string, d Decision) error {
 	if !decisions[d].do(s.stack.simulator, token) {
@@ -102,7 +122,7 @@ func (s *Stage) Decide(token string, d Decision) error {
 }
 
 // PostNow has an event that waits for its next attempt posted at once. It
-// returns ErrNoAttempt where none waits.
+// returns ErrNoAttempt if none waits.
 func (s *Stage) PostNow(token string) error {
 	err := asynq.NewInspectorFromRedisClient(s.stack.client).RunTask(queue.Deliver, tasks.DefaultAccount+":"+token)
 	if err != nil {
@@ -110,6 +130,35 @@ func (s *Stage) PostNow(token string) error {
 	}
 	return nil
 }
+
+// Sessions are all sessions as they stand, in the order of their start.
+func (s *Stage) Sessions() []Session { return s.board.all() }
+
+// Take returns the changes since it was last called, in their order, without those
+// of Polled.
+func (s *Stage) Take() []Change { return s.board.take() }
+
+// Removed counts those of the sessions that were removed.
+func (s *Stage) Removed(tokens []string) int { return s.board.removed(tokens) }
+
+// Addresses are where the parts of a demonstration are, and what they ask for.
+type Addresses struct {
+	MarkSign, AccessToken string // the simulator's base URL, and the token that it takes
+	Receiver              string // URL
+	Redis                 string // redis://, of the embedded one
+	APIKey                string // of the HTTP API
+}
+
+// Addresses are those of the demonstration.
+func (s *Stage) Addresses() Addresses {
+	return Addresses{
+		MarkSign: s.stack.markSignURL(), AccessToken: s.stack.accessToken, Receiver: s.stack.receiverURL(),
+		Redis: s.stack.redisURL(), APIKey: s.stack.apiKey,
+	}
+}
+
+// CloseToCallbacks keeps callbacks from an address that the demonstration listens on.
+func (s *Stage) CloseToCallbacks(addr string) { s.stack.shut.Listen(addr) }
 
 // Simulator is the simulated MarkSign.
 func (s *Stage) Simulator() *marksim.Simulator { return s.stack.simulator }

@@ -1,4 +1,4 @@
-package demo
+package terminal
 
 // colour is an ANSI attribute.
 type colour string

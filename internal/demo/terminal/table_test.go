@@ -1,18 +1,23 @@
-package demo
+package terminal
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/identwatch/identwatch/internal/demo/stage"
+	"github.com/identwatch/identwatch/internal/receiver"
+	"github.com/identwatch/identwatch/webhook"
 )
 
 var began = time.Date(2026, 11, 21, 20, 51, 0, 0, time.UTC)
 
 func at(seconds float64) time.Time { return began.Add(time.Duration(seconds * float64(time.Second))) }
 
-func someRows() []Session {
-	return []Session{
+func someRows() []stage.Session {
+	return []stage.Session{
 		{
 			Number: 1, Person: "ŽYDRŪNĖ IŠGALVOTOJI", Method: "smart_id", Code: "4821", StartedAt: began, Polls: 3,
 			Answer: "ok", Outcome: "identified", Posts: 1, PostedAt: at(2.1), RemovedAt: at(4.1),
@@ -38,7 +43,7 @@ func TestTable_ShowsHowEachSessionStands(t *testing.T) {
 
 func TestTable_FitsTheTerminal(t *testing.T) {
 	t.Parallel()
-	var rows []Session
+	var rows []stage.Session
 	for i := range 40 {
 		r := someRows()[i%3]
 		r.Number = i + 1
@@ -80,4 +85,10 @@ func TestEventText_CutsWhatNobodyReads(t *testing.T) {
 	if got := eventText(deliveryOf("\x1b[31m"), true); !strings.Contains(got, "(5 bytes that are no JSON)") || strings.Contains(got, "\x1b") {
 		t.Errorf("no JSON: got %q", got)
 	}
+}
+
+func deliveryOf(body string) receiver.Delivery {
+	header := http.Header{}
+	header.Set(webhook.HeaderID, "evt_\x1b1")
+	return receiver.Delivery{Header: header, Body: []byte(body)}
 }

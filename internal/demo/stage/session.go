@@ -1,4 +1,4 @@
-package demo
+package stage
 
 import (
 	"slices"
@@ -44,14 +44,11 @@ type Session struct {
 	RemovedAt   time.Time `json:"removed_at,omitzero"`
 }
 
-func (s Session) done() bool { return !s.RemovedAt.IsZero() }
+// Done reports whether the session was removed, which is its end.
+func (s Session) Done() bool { return !s.RemovedAt.IsZero() }
 
-func (s Session) endedOr(now time.Time) time.Time {
-	if s.done() {
-		return s.RemovedAt
-	}
-	return now
-}
+// MethodName is how people call the session's method.
+func (s Session) MethodName() string { return methodNames[s.Method] }
 
 // Verdict is what an application may conclude from an event, "" until there is one. Only Clear is a person who passed.
 type Verdict string
@@ -117,5 +114,4 @@ var words = map[webhook.Type]string{
 	webhook.Completed: "identified", webhook.Refused: "refused", webhook.Expired: "expired", webhook.Failed: "failed",
 }
 
-// methodNames are how people call the methods.
 var methodNames = map[string]string{string(tasks.SmartID): "Smart-ID", string(tasks.MobileID): "Mobile-ID"}

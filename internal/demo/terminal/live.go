@@ -1,4 +1,4 @@
-package demo
+package terminal
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/demo/stage"
 	"github.com/identwatch/identwatch/internal/screen"
 )
 
@@ -25,10 +26,10 @@ func newLive(terminal io.Writer, full bool) *live {
 	}
 }
 
-func (l *live) show(changes []Change, rows []Session) {
+func (l *live) show(changes []stage.Change, rows []stage.Session) {
 	columns, lines := screen.Size(l.terminal)
 	for _, c := range changes {
-		if c.Step == Posted || c.Step == Refused {
+		if c.Step == stage.Posted || c.Step == stage.Refused {
 			_, _ = io.WriteString(l.screen, l.event(c, columns))
 		}
 	}
@@ -40,12 +41,12 @@ func (l *live) show(changes []Change, rows []Session) {
 func (l *live) close() { l.screen.Close() }
 
 // event is a request under a rule that says what it is.
-func (l *live) event(c Change, columns int) string {
+func (l *live) event(c stage.Change, columns int) string {
 	colour, title := green, fmt.Sprintf("#%d  %s", c.Session.Number, c.Delivery.Event.Type)
-	if c.Step == Refused {
+	if c.Step == stage.Refused {
 		colour, title = red, "a request that was refused"
 	}
-	title = fmt.Sprintf("── %s ── signature %s ── %s ", title, c.Delivery.Verdict(), answered(c.Delivery))
+	title = fmt.Sprintf("── %s ── signature %s ── %s ", title, c.Delivery.Verdict(), c.Delivery.Answered())
 	title += strings.Repeat("─", max(columns-1-width(title), 0))
 	return "\n" + l.paint.in(colour, title) + "\n" + eventText(c.Delivery, l.full)
 }

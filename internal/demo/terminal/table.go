@@ -1,4 +1,4 @@
-package demo
+package terminal
 
 import (
 	"fmt"
@@ -7,11 +7,13 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/identwatch/identwatch/internal/demo/stage"
 )
 
 // table is how all sessions stand, one line each, within a terminal's size.
 type table struct {
-	rows           []Session
+	rows           []stage.Session
 	now            time.Time
 	frame          int // of the little wheel that turns
 	columns, lines int
@@ -25,19 +27,19 @@ type column struct {
 	right bool
 	least int // the width that it may be cut to; 0 is not at all
 	spare int // columns of the terminal under which it is left out; 0 is never
-	text  func(t table, r Session) string
+	text  func(t table, r stage.Session) string
 }
 
 var layout = []column{
-	{head: "#", right: true, text: func(_ table, r Session) string { return strconv.Itoa(r.Number) }},
-	{head: "PERSON", least: 14, text: func(_ table, r Session) string { return whose(r) }},
-	{head: "METHOD", spare: 70, text: func(_ table, r Session) string { return methodNames[r.Method] }},
-	{head: "CODE", spare: 84, right: true, text: func(_ table, r Session) string { return r.Code }},
-	{head: "POLLS", right: true, text: func(_ table, r Session) string { return strconv.Itoa(r.Polls) }},
-	{head: "OUTCOME", least: 12, text: func(_ table, r Session) string { return outcomeText(r) }},
-	{head: "POSTED", right: true, text: func(_ table, r Session) string { return since(r.PostedAt, r.StartedAt) }},
-	{head: "REMOVED", right: true, text: func(_ table, r Session) string { return since(r.RemovedAt, r.StartedAt) }},
-	{head: "TIME", spare: 90, right: true, text: func(t table, r Session) string { return since(r.endedOr(t.now), r.StartedAt) }},
+	{head: "#", right: true, text: func(_ table, r stage.Session) string { return strconv.Itoa(r.Number) }},
+	{head: "PERSON", least: 14, text: func(_ table, r stage.Session) string { return whose(r) }},
+	{head: "METHOD", spare: 70, text: func(_ table, r stage.Session) string { return r.MethodName() }},
+	{head: "CODE", spare: 84, right: true, text: func(_ table, r stage.Session) string { return r.Code }},
+	{head: "POLLS", right: true, text: func(_ table, r stage.Session) string { return strconv.Itoa(r.Polls) }},
+	{head: "OUTCOME", least: 12, text: func(_ table, r stage.Session) string { return outcomeText(r) }},
+	{head: "POSTED", right: true, text: func(_ table, r stage.Session) string { return since(r.PostedAt, r.StartedAt) }},
+	{head: "REMOVED", right: true, text: func(_ table, r stage.Session) string { return since(r.RemovedAt, r.StartedAt) }},
+	{head: "TIME", spare: 90, right: true, text: func(t table, r stage.Session) string { return since(endedOr(r, t.now), r.StartedAt) }},
 }
 
 // gap is between two columns.
@@ -88,21 +90,21 @@ func (t table) widths(columns []column) []int {
 
 // fit returns the rows that there is room for: where it is for some only, those
 // that are under way, and then the latest.
-func (t table) fit() (shown []Session, hidden int) {
+func (t table) fit() (shown []stage.Session, hidden int) {
 	const around = 4 // the blank line, the head, the foot, and the cursor's line
 	room := max(t.lines-around, 0)
 	if len(t.rows) <= room {
 		return t.rows, 0
 	}
 	ranked := slices.Clone(t.rows)
-	slices.SortStableFunc(ranked, func(a, b Session) int {
-		if a.done() != b.done() {
-			return map[bool]int{false: -1, true: 1}[a.done()]
+	slices.SortStableFunc(ranked, func(a, b stage.Session) int {
+		if a.Done() != b.Done() {
+			return map[bool]int{false: -1, true: 1}[a.Done()]
 		}
 		return b.Number - a.Number
 	})
 	shown = ranked[:room]
-	slices.SortFunc(shown, func(a, b Session) int { return a.Number - b.Number })
+	slices.SortFunc(shown, func(a, b stage.Session) int { return a.Number - b.Number })
 	return shown, len(t.rows) - room
 }
 
@@ -110,7 +112,7 @@ func (t table) footer(hidden int) string {
 	waiting, removed := 0, 0
 	for _, r := range t.rows {
 		switch {
-		case r.done():
+		case r.Done():
 			removed++
 		case r.Posts == 0:
 			waiting++
@@ -126,28 +128,28 @@ func (t table) footer(hidden int) string {
 
 var wheel = [...]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
-func (t table) mark(r Session) string {
-	if r.done() {
+func (t table) mark(r stage.Session) string {
+	if r.Done() {
 		return t.paint.in(green, "✓")
 	}
 	return t.paint.in(yellow, wheel[(t.frame+r.Number)%len(wheel)])
 }
 
-func (t table) colour(r Session) colour {
-	if r.done() {
+func (t table) colour(r stage.Session) colour {
+	if r.Done() {
 		return dim
 	}
 	return noColour
 }
 
-func whose(r Session) string {
+func whose(r stage.Session) string {
 	if r.Person == "" {
 		return "(started by you)"
 	}
 	return r.Person
 }
 
-func outcomeText(r Session) string {
+func outcomeText(r stage.Session) string {
 	switch {
 	case r.Outcome != "":
 		return r.Outcome
@@ -157,11 +159,19 @@ func outcomeText(r Session) string {
 	return "waiting"
 }
 
+// endedOr is when a session ended, or now if it did not yet.
+func endedOr(r stage.Session, now time.Time) time.Time {
+	if r.Done() {
+		return r.RemovedAt
+	}
+	return now
+}
+
 func since(at, start time.Time) string {
 	if at.IsZero() {
 		return ""
 	}
-	return seconds(at.Sub(start))
+	return stage.Seconds(at.Sub(start))
 }
 
 // width is how many columns a text takes: all that is shown here has one for

@@ -1,4 +1,4 @@
-package demo
+package stage
 
 import (
 	"fmt"
@@ -8,6 +8,12 @@ import (
 	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/webhook"
 )
+
+// Audit holds what the receiver and the simulator saw of sessions against what
+// identwatch promises, and returns a line for each breach.
+func (s *Stage) Audit(tokens []string) (breaches []string) {
+	return audit(tokens, s.stack.receiver, s.stack.simulator)
+}
 
 // audit holds what the receiver and the simulator saw of sessions against what
 // identwatch promises: one event, verified, of the type that the script says,

@@ -1,4 +1,4 @@
-package demo
+package stage
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 	"github.com/identwatch/identwatch/worker"
 )
 
-// stack is everything that runs. All keys are made anew for each.
+// stack is everything that runs. Each has keys of its own.
 type stack struct {
 	accessToken string
 	apiKey      string // of the HTTP API

@@ -1,4 +1,4 @@
-package demo
+package stage
 
 import (
 	"github.com/identwatch/identwatch/internal/marksim"
@@ -41,9 +41,9 @@ var cast = [...]string{
 	"10101010013",  // has a certificate that cannot be had
 }
 
-// parts are the first n sessions. The cast comes again and again, each time by
+// Parts are the first n sessions to start. The cast comes again and again, each time by
 // the other method.
-func parts(n int) []Part {
+func Parts(n int) []Part {
 	known := map[string]marksim.Person{}
 	for _, p := range marksim.Persons() {
 		known[p.Code] = p

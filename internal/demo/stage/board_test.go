@@ -1,4 +1,4 @@
-package demo
+package stage
 
 import (
 	"net/http"
@@ -58,7 +58,7 @@ func TestBoard_TellsTroubleOnceAndItsEnd(t *testing.T) {
 		t.Errorf("got %v, want %v", n.steps, want)
 	}
 	s := n.all()[0]
-	if s.Polls != 8 || s.Answer != "error 40020" || s.FinalAt.IsZero() || s.Removals != 2 || !s.done() || n.removed([]string{"t"}) != 1 {
+	if s.Polls != 8 || s.Answer != "error 40020" || s.FinalAt.IsZero() || s.Removals != 2 || !s.Done() || n.removed([]string{"t"}) != 1 {
 		t.Errorf("got %+v", s)
 	}
 	for _, c := range n.take() {
@@ -98,18 +98,5 @@ func TestBoard_KnowsWhatBecomesOfAnEvent(t *testing.T) {
 	}
 	if s := n.all()[0]; !s.GivenUp || s.LastError != "HTTP 410" || !s.NextAttempt.IsZero() {
 		t.Errorf("got %+v", s)
-	}
-}
-
-func TestChange_SaysHowARequestIsAnswered(t *testing.T) {
-	t.Parallel()
-	for want, d := range map[string]receiver.Delivery{
-		"answered 204":                        {Status: 204},
-		"answered 204 after 20s":              {Status: 204, Delay: 20 * time.Second},
-		"not answered, the connection closed": {},
-	} {
-		if got := answered(d); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
 	}
 }

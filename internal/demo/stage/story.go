@@ -1,10 +1,8 @@
-package demo
+package stage
 
 import (
 	"fmt"
 	"time"
-
-	"github.com/identwatch/identwatch/internal/receiver"
 )
 
 // Describe is a change in a word and a few more.
@@ -12,7 +10,7 @@ func (c Change) Describe() (what, detail string) {
 	s := c.Session
 	switch c.Step {
 	case Started:
-		return "started", fmt.Sprintf("%s by %s, control code %s, token %s: %s", s.Person, methodNames[s.Method], s.Code, s.Token, s.Note)
+		return "started", fmt.Sprintf("%s by %s, control code %s, token %s: %s", s.Person, s.MethodName(), s.Code, s.Token, s.Note)
 	case Waiting:
 		return "waiting", "for the person; polled each second at first"
 	case Troubled:
@@ -24,15 +22,15 @@ func (c Change) Describe() (what, detail string) {
 	case Final:
 		return "outcome", fmt.Sprintf("MarkSign answered %s to poll %d", s.Answer, s.Polls)
 	case Posted:
-		return "posted", fmt.Sprintf("%s (%s), signature %s, %s", c.Delivery.Event.Type, s.Outcome, c.Delivery.Verdict(), answered(c.Delivery))
+		return "posted", fmt.Sprintf("%s (%s), signature %s, %s", c.Delivery.Event.Type, s.Outcome, c.Delivery.Verdict(), c.Delivery.Answered())
 	case Planned:
 		return c.describePlan()
 	case RemovalFailed:
 		return "trouble", fmt.Sprintf("at MarkSign: DELETE %d met %s", s.Removals, s.LastRemoval)
 	case Removed:
-		return "removed", fmt.Sprintf("at MarkSign, %s after the event", seconds(s.RemovedAt.Sub(s.PostedAt)))
+		return "removed", fmt.Sprintf("at MarkSign, %s after the event", Seconds(s.RemovedAt.Sub(s.PostedAt)))
 	default:
-		return "refused", fmt.Sprintf("a request to the receiver: signature %s, %s", c.Delivery.Verdict(), answered(c.Delivery))
+		return "refused", fmt.Sprintf("a request to the receiver: signature %s, %s", c.Delivery.Verdict(), c.Delivery.Answered())
 	}
 }
 
@@ -44,14 +42,5 @@ func (c Change) describePlan() (what, detail string) {
 	return "planned", fmt.Sprintf("the event is posted again in %v: %s", in, c.Session.LastError)
 }
 
-// answered says how the receiver answers a request.
-func answered(d receiver.Delivery) string {
-	text := fmt.Sprintf("answered %d", d.Status)
-	if d.Status == 0 {
-		text = "not answered, the connection closed"
-	}
-	if d.Delay > 0 {
-		text += fmt.Sprintf(" after %v", d.Delay)
-	}
-	return text
-}
+// Seconds is a duration with one decimal, as all of the demonstration shows them.
+func Seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
