@@ -94,16 +94,16 @@ func FuzzDecode(f *testing.F) {
 				}
 			}
 		}
-		reply := []any{did, now, pairs, "sealed"}
-		wrong := misshape%8 != 0
+		reply := []any{did, now, pairs, int64(6), "sealed"}
+		wrong := misshape%9 != 0
 		switch {
-		case misshape%8 < 5 && wrong:
-			reply[misshape%8-1] = nil
-		case misshape%8 == 5:
-			reply = reply[:3]
-		case misshape%8 == 6:
+		case misshape%9 < 6 && wrong:
+			reply[misshape%9-1] = nil
+		case misshape%9 == 6:
+			reply = reply[:4]
+		case misshape%9 == 7:
 			reply = append(reply, "more")
-		case misshape%8 == 7:
+		case misshape%9 == 8:
 			reply[2] = map[any]any{"v": "1"}
 		}
 		change, err := decode(reply)
@@ -111,7 +111,7 @@ func FuzzDecode(f *testing.F) {
 		_ = r.ClaimLeft("x")
 		readable := !wrong && (len(pairs) == 0 || sent["v"] == "1")
 		if (err == nil) != readable || err != nil && (done || r.State != None) {
-			t.Errorf("%v, %q: %v", misshape%8, fields, err)
+			t.Errorf("%v, %q: %v", misshape%9, fields, err)
 		}
 		if err == nil && (done != (did == 1) || len(pairs) > 1 && r.State != State(sent["state"])) {
 			t.Errorf("did %v, state %q of %q", done, r.State, fields)

@@ -13,7 +13,7 @@ import (
 // for the redelivery window, counted from the first time, and the task, the
 // payload of webhook:deliver, stays with it.
 func (s *Store) GiveUp(ctx context.Context, session Session, claimant, why string, task []byte) (Change, error) {
-	return s.run(ctx, s.cfg.Redis, giveUpScript, session, claimant, why, s.cfg.RedeliveryWindow.Milliseconds(), task)
+	return s.run(ctx, s.cfg.Redis, giveUpScript, session, session.ID, claimant, why, s.cfg.RedeliveryWindow.Milliseconds(), task)
 }
 
 // Redeliver asks for a given-up event to be posted once more. It is not
@@ -45,7 +45,7 @@ func (s *Store) PruneGivenUp(ctx context.Context, ids []string) error {
 	for i, id := range ids {
 		keys, args[i] = append(keys, Session{ID: id}.sealedKey()), id
 	}
-	if err := pruneScript.Run(ctx, s.cfg.Redis, keys, args...).Err(); err != nil {
+	if err := pruneGivenUpScript.Run(ctx, s.cfg.Redis, keys, args...).Err(); err != nil {
 		return fmt.Errorf("the given-up deliveries: %w", err)
 	}
 	return nil

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // scanPage is how many keys Redis looks at, and about how many records it reads,
@@ -111,19 +109,3 @@ func (s *Store) Unrecorded(ctx context.Context, ids []string) ([]string, error) 
 	}
 	return without, nil
 }
-
-var (
-	// KEYS: records. Answers what they hold, without the sealed results.
-	peekScript = redis.NewScript(`
-local records = {}
-for i, key in ipairs(KEYS) do records[i] = redis.call('HGETALL', key) end
-return records`)
-
-	// KEYS: records. Answers the places, from 1, of those that there are not.
-	unrecordedScript = redis.NewScript(`
-local without = {}
-for i, key in ipairs(KEYS) do
-  if redis.call('EXISTS', key) == 0 then without[#without + 1] = i end
-end
-return without`)
-)

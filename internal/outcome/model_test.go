@@ -1,12 +1,12 @@
 package outcome
 
 import (
-	"bytes"
 	"context"
 	commandline "flag"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -240,13 +240,13 @@ func (w *machine) checkKeys(t *rapid.T, r Record) {
 // checkSealed: the result is there only while it may be posted, as it was first
 // sealed, and never in clear.
 func (w *machine) checkSealed(t *rapid.T, r Record) {
-	if bytes.Contains(r.sealed, []byte("MARKED")) {
+	if strings.Contains(w.rdb.Get(w.ctx, session.sealedKey()).Val(), "MARKED") {
 		t.Fatal("Redis shows the result")
 	}
 	if r.HasSealed() && !r.State.AsksPost() && r.State != GivenUp {
 		t.Fatalf("the result is there in state %q", r.State)
 	}
-	opened, err := w.store.Open(session, r)
+	opened, err := w.store.Salvage(w.ctx, session)
 	if r.HasSealed() && (err != nil || !reflect.DeepEqual(opened, w.story.told)) {
 		t.Fatalf("opened %q, %v, sealed %q", opened.Body, err, w.story.told.Body)
 	}

@@ -2,11 +2,12 @@ package outcome
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 )
 
-// keyPrefix begins the name of every record; the scripts know its length.
+// keyPrefix begins the name of every record.
 const keyPrefix = "identwatch:"
 
 // givenUpKey lists the given-up deliveries by when they were. It is the name of
@@ -33,16 +34,17 @@ const (
 	Cancelled    State = "cancelled" // the application stopped it; nothing is posted
 )
 
+var (
+	asksPost  = []State{Sealed, Handed, Redelivering}
+	mayRemove = []State{Delivered, GivenUp, Redelivering, Cancelled}
+)
+
 // AsksPost reports whether the event is still to be posted.
-func (s State) AsksPost() bool {
-	return s == Sealed || s == Handed || s == Redelivering
-}
+func (s State) AsksPost() bool { return slices.Contains(asksPost, s) }
 
 // MayRemove reports whether the session may be removed at MarkSign: its event
 // was delivered, or was given up once, or is not to be posted.
-func (s State) MayRemove() bool {
-	return s == Delivered || s == GivenUp || s == Redelivering || s == Cancelled
-}
+func (s State) MayRemove() bool { return slices.Contains(mayRemove, s) }
 
 // Removal says how far the removal at MarkSign has gone.
 type Removal string
@@ -101,8 +103,9 @@ type Record struct {
 	// Task is the payload of the task that delivers a given-up event again.
 	Task []byte
 
-	claimant string
-	sealed   []byte
+	claimant   string
+	sealedSize int64
+	sealed     []byte // of a record that Claim returned; otherwise nil
 }
 
 // Change is what came of a call that was to change a record.
@@ -115,7 +118,7 @@ type Change struct {
 }
 
 // HasSealed reports whether the sealed result is there.
-func (r Record) HasSealed() bool { return len(r.sealed) > 0 }
+func (r Record) HasSealed() bool { return r.sealedSize > 0 }
 
 // RemovalLeft is for how long the session may not be removed yet; zero where it
 // may, as far as the time goes.
@@ -146,18 +149,18 @@ func (r Record) ClaimLeft(claimant string) time.Duration {
 	return r.ClaimUntil.Sub(r.Now)
 }
 
-// decode reads the answer of a script: whether it did what was asked, Redis's
-// time in milliseconds, the record, and the sealed result.
+// decode reads what a script on one record returns; see scripts/lib.lua.
 func decode(reply any) (Change, error) {
 	parts, ok := reply.([]any)
-	if !ok || len(parts) != 4 {
+	if !ok || len(parts) != 5 {
 		return Change{}, errors.New("a script answered in another shape")
 	}
 	applied, ok1 := parts[0].(int64)
 	now, ok2 := parts[1].(string)
 	pairs, ok3 := parts[2].([]any)
-	sealed, ok4 := parts[3].(string)
-	if !ok1 || !ok2 || !ok3 || !ok4 {
+	size, ok4 := parts[3].(int64)
+	sealed, ok5 := parts[4].(string)
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 {
 		return Change{}, errors.New("a script answered in another shape")
 	}
 	r := Record{Now: millis(now)}
@@ -165,7 +168,7 @@ func decode(reply any) (Change, error) {
 		if err := r.fill(fieldsOf(pairs)); err != nil {
 			return Change{}, err
 		}
-		r.sealed = []byte(sealed)
+		r.sealedSize, r.sealed = size, []byte(sealed)
 	}
 	return Change{applied == 1, r}, nil
 }

@@ -38,7 +38,7 @@ type FailedRemoval struct {
 
 // FailRemoval notes that a removal failed, and leaves the next to session:remove.
 func (s *Store) FailRemoval(ctx context.Context, session Session, failed FailedRemoval) (Change, error) {
-	return s.run(ctx, s.cfg.Redis, removalFailedScript, session, failed.Why, flag(failed.Sent), flag(failed.Refused))
+	return s.run(ctx, s.cfg.Redis, failRemovalScript, session, failed.Why, flag(failed.Sent), flag(failed.Refused))
 }
 
 func flag(b bool) int {
@@ -50,5 +50,5 @@ func flag(b bool) int {
 
 // EndRemoval notes how the removal ended: Removed or RemovedUnknown.
 func (s *Store) EndRemoval(ctx context.Context, session Session, removal Removal) (Change, error) {
-	return s.run(ctx, s.cfg.Redis, removedScript, session, string(removal))
+	return s.run(ctx, s.cfg.Redis, endRemovalScript, session, string(removal))
 }

@@ -27,12 +27,12 @@ func (s *Store) NoteUnusable(ctx context.Context, session Session, holder, why s
 		sealed = s.cfg.Keyring.seal(session.salvageKey(), answer)
 	}
 	keep := s.cfg.SessionTimeout + s.cfg.DeliveryWindow + s.cfg.RedeliveryWindow + margin
-	return s.run(ctx, s.cfg.Redis, unusableScript, session, holder, why, sealed, keep.Milliseconds())
+	return s.run(ctx, s.cfg.Redis, noteUnusableScript, session, holder, why, sealed, keep.Milliseconds())
 }
 
 // NoteTrouble notes, for the holder, why MarkSign gave no usable answer to a poll.
 func (s *Store) NoteTrouble(ctx context.Context, session Session, holder, why string) error {
-	_, err := s.run(ctx, s.cfg.Redis, troubleScript, session, holder, why)
+	_, err := s.run(ctx, s.cfg.Redis, noteTroubleScript, session, holder, why)
 	return err
 }
 
@@ -45,17 +45,3 @@ func (s *Store) Salvaged(ctx context.Context, session Session) ([]byte, error) {
 	}
 	return s.cfg.Keyring.open(session.salvageKey(), sealed)
 }
-
-// ARGV: holder, what was wrong
-var troubleScript = script(`
-if state ~= 'following' or get('holder') ~= ARGV[1] then return answer(0) end
-set('trouble', ARGV[2])
-return answer(1)`)
-
-// ARGV: holder, what was wrong, the sealed answer or ”, ms to keep it
-var unusableScript = script(`
-if state ~= 'following' or get('holder') ~= ARGV[1] then return answer(0) end
-set('unusable', ARGV[2])
-redis.call('HINCRBY', key, 'unusables', 1)
-if ARGV[3] ~= '' then redis.call('SET', salvage, ARGV[3], 'PX', ARGV[4]) end
-return answer(1)`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -32,14 +33,6 @@ type Store struct {
 	cfg Config
 }
 
-// The scripts keep a record for 30 days at least, because nobody knows when workers
-// run again, and a follow task without a record is a new session. Once the last task
-// has ended, Settle shortens that to an hour more than the task.
-
-// margin is what a record outlives its purpose by, so that whoever comes late
-// still finds it.
-const margin = 24 * time.Hour
-
 // NewStore makes a Store.
 func NewStore(cfg Config) *Store {
 	return &Store{cfg}
@@ -60,7 +53,8 @@ func (s Session) key() string { return keyPrefix + s.ID }
 func (s Session) sealedKey() string { return s.key() + ":sealed" }
 
 func (s *Store) run(ctx context.Context, rdb redis.Scripter, sc *redis.Script, session Session, args ...any) (Change, error) {
-	reply, err := sc.Run(ctx, rdb, []string{session.key(), session.sealedKey(), givenUpKey, session.salvageKey()}, args...).Result()
+	keys := []string{session.key(), session.sealedKey(), givenUpKey, session.salvageKey()}
+	reply, err := sc.Run(ctx, rdb, keys, slices.Concat(recordArgs, args)...).Result()
 	if err != nil {
 		return Change{}, fmt.Errorf("the session's record: %w", err)
 	}
@@ -128,7 +122,7 @@ func (s *Store) HeldByOthers(ctx context.Context, ids []string, holder string) (
 	for len(ids) > 0 {
 		batch := ids[:min(len(ids), othersBatch)]
 		ids = ids[len(batch):]
-		places, err := othersScript.Run(ctx, s.cfg.Redis, keysOf(batch), holder).Int64Slice()
+		places, err := heldByOthersScript.Run(ctx, s.cfg.Redis, keysOf(batch), holder).Int64Slice()
 		if err != nil {
 			return nil, fmt.Errorf("the sessions' records: %w", err)
 		}
@@ -161,10 +155,13 @@ func (s *Store) seal(ctx context.Context, session Session, result Result, state 
 
 func (s *Store) undeliveredKept() int64 { return (s.cfg.DeliveryWindow + margin).Milliseconds() }
 
-// Open returns the result that the record holds sealed, or an ErrSeal error.
+// Open returns the result of a record that Claim returned, or an ErrSeal error.
 // Everything in it is what was sealed, whatever the record says by now. Of a seal
 // of version 1 that is true of the Body alone; its Instructions are nil.
 func (s *Store) Open(session Session, r Record) (Result, error) {
+	if r.HasSealed() && len(r.sealed) == 0 {
+		return Result{}, errUnclaimed
+	}
 	plain, err := s.cfg.Keyring.open(session.key(), r.sealed)
 	if err != nil {
 		return Result{}, err
@@ -175,6 +172,8 @@ func (s *Store) Open(session Session, r Record) (Result, error) {
 	return decodeResult(plain)
 }
 
+var errUnclaimed = errors.New("only a record that was claimed comes with its sealed result")
+
 func (s *Store) sealResult(session Session, result Result) ([]byte, error) {
 	plain, err := encodeResult(result)
 	if err != nil {
@@ -183,8 +182,9 @@ func (s *Store) sealResult(session Session, result Result) ([]byte, error) {
 	return s.cfg.Keyring.seal(session.key(), plain), nil
 }
 
-// Claim takes the right to post for the duration given, where the state still
-// asks for a post and nobody else may be posting.
+// Claim takes the right to post for the duration given, if the state still asks for
+// a post and nobody else may be posting. Only its record comes with the sealed result,
+// for [Store.Open].
 func (s *Store) Claim(ctx context.Context, session Session, claimant string, claim time.Duration) (Change, error) {
 	return s.run(ctx, s.cfg.Redis, claimScript, session, claimant, claim.Milliseconds(), s.undeliveredKept())
 }
@@ -196,12 +196,12 @@ func (s *Store) Fail(ctx context.Context, session Session, claimant, why string)
 
 // HandOver leaves the post to webhook:deliver.
 func (s *Store) HandOver(ctx context.Context, session Session, claimant, why string) (Change, error) {
-	return s.run(ctx, s.cfg.Redis, handScript, session, claimant, why, s.undeliveredKept())
+	return s.run(ctx, s.cfg.Redis, handOverScript, session, claimant, why, s.undeliveredKept())
 }
 
 // Deliver notes that a receiver acknowledged the event, and erases the result.
 func (s *Store) Deliver(ctx context.Context, session Session, result Result) (Change, error) {
-	return s.run(ctx, s.cfg.Redis, deliveredScript, session, result.Type, result.Reason, result.Polls, session.Retention.Milliseconds())
+	return s.run(ctx, s.cfg.Redis, deliverScript, session, session.ID, result.Type, result.Reason, result.Polls, session.Retention.Milliseconds())
 }
 
 // Reseal seals a result anew that could not be opened, for claimant, who made it
@@ -211,7 +211,7 @@ func (s *Store) Reseal(ctx context.Context, session Session, result Result, clai
 	if err != nil {
 		return Change{}, err
 	}
-	return s.run(ctx, s.cfg.Redis, resealScript, session, claimant, sealed, s.undeliveredKept())
+	return s.run(ctx, s.cfg.Redis, resealScript, session, claimant, sealed, s.undeliveredKept(), late.Milliseconds())
 }
 
 // Cancel ends a session that has no outcome yet; nothing is posted. With

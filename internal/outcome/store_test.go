@@ -93,12 +93,12 @@ func TestStore_TellsAHappyStory(t *testing.T) {
 		if r.State != Sealed || r.Attempts != 1 || r.Polls != 7 || r.Type != result.Type || r.ClaimLeft("b") <= 0 || r.ClaimLeft("a.1") != 0 {
 			t.Fatalf("record after Seal: %+v", r)
 		}
-		opened, err := s.Open(session, r)
+		opened, err := s.Open(session, must(t)(s.Claim(ctx, session, "a.1", claimTime)))
 		if err != nil || string(opened.Body) != string(result.Body) {
 			t.Fatalf("opened %q, %v", opened.Body, err)
 		}
 		r = must(t)(s.Deliver(ctx, session, result))
-		if r.State != Delivered || r.Ended.IsZero() || len(r.sealed) != 0 || !r.ClaimUntil.IsZero() {
+		if r.State != Delivered || r.Ended.IsZero() || r.HasSealed() || !r.ClaimUntil.IsZero() {
 			t.Fatalf("record after Deliver: %+v", r)
 		}
 		if r := mustNot(t)(s.Removing(ctx, session, 0)); r.RemovalLeft() <= time.Second {
@@ -240,8 +240,8 @@ func TestDeliver_OverridesGivenUp(t *testing.T) {
 		must(t)(s.Seal(ctx, session, result, "a", claimTime))
 		must(t)(s.GiveUp(ctx, session, "a", "HTTP 410", nil))
 		r := must(t)(s.Deliver(ctx, session, result))
-		if r.State != Delivered || len(r.sealed) != 0 {
-			t.Errorf("record: state %q, %d sealed bytes", r.State, len(r.sealed))
+		if r.State != Delivered || r.HasSealed() {
+			t.Errorf("record: state %q, %d sealed bytes", r.State, r.sealedSize)
 		}
 	})
 }
@@ -250,8 +250,8 @@ func TestGiveUp_KeepsTheResultForTheRedeliveryWindow(t *testing.T) {
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
 		must(t)(s.Seal(ctx, session, result, "a", claimTime))
 		r := must(t)(s.GiveUp(ctx, session, "a", "HTTP 410", nil))
-		if r.State != GivenUp || len(r.sealed) == 0 {
-			t.Fatalf("record: state %q, %d sealed bytes", r.State, len(r.sealed))
+		if r.State != GivenUp || !r.HasSealed() {
+			t.Fatalf("record: state %q, %d sealed bytes", r.State, r.sealedSize)
 		}
 		ttl := s.cfg.Redis.PTTL(ctx, session.sealedKey()).Val()
 		if ttl < 7*24*time.Hour-time.Minute || ttl > 7*24*time.Hour {
@@ -264,7 +264,7 @@ func TestGiveUp_KeepsTheResultForTheRedeliveryWindow(t *testing.T) {
 		s.cfg.RedeliveryWindow = 0
 		other := Session{ID: "default:token-2"}
 		must(t)(s.Seal(ctx, other, result, "a", claimTime))
-		if r := must(t)(s.GiveUp(ctx, other, "a", "HTTP 410", nil)); len(r.sealed) != 0 {
+		if r := must(t)(s.GiveUp(ctx, other, "a", "HTTP 410", nil)); r.HasSealed() {
 			t.Error("the sealed result is kept without a redelivery window")
 		}
 	})
