@@ -151,22 +151,6 @@ func (q *Queue) findMissing(ctx context.Context, ids []string, missing []int, st
 	return nil
 }
 
-// KEYS: retry, pending. ARGV: task key prefix, ids…
-// Answers the ids that are active: their runs have not returned yet.
-var releaseScript = redis.NewScript(`
-local active = {}
-local time = redis.call('TIME')
-for i = 2, #ARGV do
-  local id = ARGV[i]
-  if redis.call('ZREM', KEYS[1], id) == 1 then
-    redis.call('RPUSH', KEYS[2], id)
-    redis.call('HSET', ARGV[1] .. id, 'state', 'pending', 'pending_since', time[1] .. string.format('%06d', time[2]) .. '000')
-  elseif redis.call('HGET', ARGV[1] .. id, 'state') == 'active' then
-    active[#active + 1] = id
-  end
-end
-return active`)
-
 // Release makes waiting tasks run now, before others that are pending, as
 // asynq's Inspector.RunTask does for one. It returns those that are running at
 // this moment, to be released again; tasks that are pending, finished or gone

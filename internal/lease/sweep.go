@@ -21,33 +21,6 @@ const (
 	clockSlack = time.Minute
 )
 
-// KEYS: active, asynq's leases, pending. ARGV: task key prefix, stale lease in s,
-// the latest end of a lease in s, asynq's lease in s.
-// By Redis's clock. An entry whose task is gone is dropped. A lease that ends too
-// late begins again: who lives renews it.
-var sweepScript = redis.NewScript(`
-local time = redis.call('TIME')
-local stale = tonumber(time[1]) + tonumber(ARGV[2])
-local back = 0
-for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-  local ends = redis.call('ZSCORE', KEYS[2], id)
-  if ends and tonumber(ends) > tonumber(time[1]) + tonumber(ARGV[3]) then
-    ends = tonumber(time[1]) + tonumber(ARGV[4])
-    redis.call('ZADD', KEYS[2], 'XX', ends, id)
-  end
-  if not ends or tonumber(ends) < stale then
-    redis.call('LREM', KEYS[1], 0, id)
-    redis.call('ZREM', KEYS[2], id)
-    local task = ARGV[1] .. id
-    if redis.call('HEXISTS', task, 'msg') == 1 then
-      redis.call('RPUSH', KEYS[3], id)
-      redis.call('HSET', task, 'state', 'pending', 'pending_since', time[1] .. string.format('%06d', time[2]) .. '000')
-      back = back + 1
-    end
-  end
-end
-return back`)
-
 // Sweep puts active tasks back whose worker is dead: asynq's lease is missing,
 // as after a failover (hibiken/asynq#1144), or was not renewed for 9 s. It
 // returns how many it put back. A task that runs all the same is run twice, so
@@ -61,19 +34,6 @@ func (q *Queue) Sweep(ctx context.Context) (int, error) {
 	}
 	return back, nil
 }
-
-// KEYS: sets of waiting tasks. ARGV: the caller's time in s, the longest pause in s,
-// the spread in s, how many at once.
-// A due time counts as too late only if Redis's clock says so too.
-var bringBackScript = redis.NewScript(`
-local now = math.max(tonumber(redis.call('TIME')[1]), tonumber(ARGV[1]))
-local back = 0
-for _, set in ipairs(KEYS) do
-  local late = redis.call('ZRANGEBYSCORE', set, '(' .. (now + ARGV[2]), '+inf', 'LIMIT', 0, ARGV[4])
-  for i, id in ipairs(late) do redis.call('ZADD', set, 'XX', now + i % ARGV[3], id) end
-  back = back + #late
-end
-return back`)
 
 // BringBack makes tasks due that wait for longer than the longest pause that
 // anybody asks for, and a minute: a clock stepped back since. They become due within the
@@ -90,22 +50,6 @@ func (q *Queue) BringBack(ctx context.Context, longest, spread time.Duration, sc
 	}
 	return back, nil
 }
-
-// KEYS: the task, pending, active, scheduled, retry, archived, completed. ARGV: id.
-// A hash without a message is what a late result leaves of a deleted task.
-var mendScript = redis.NewScript(`
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-if redis.call('LPOS', KEYS[2], ARGV[1]) or redis.call('LPOS', KEYS[3], ARGV[1]) then return 0 end
-for i = 4, 7 do
-  if redis.call('ZSCORE', KEYS[i], ARGV[1]) then return 0 end
-end
-if redis.call('HEXISTS', KEYS[1], 'msg') == 0 then
-  redis.call('DEL', KEYS[1])
-  return 0
-end
-redis.call('RPUSH', KEYS[2], ARGV[1])
-redis.call('HSET', KEYS[1], 'state', 'pending')
-return 1`)
 
 // MendOrphans finds tasks that are in no list of asynq's, as when Redis lost a
 // list, and makes them run. It returns how many. It reads the whole key space.

@@ -49,15 +49,6 @@ func (q *Queue) Unfinished(ctx context.Context, prefix string) iter.Seq2[[]strin
 	}
 }
 
-// KEYS: tasks. Answers the places, from 1, of those that wait or run.
-var unfinishedScript = redis.NewScript(`
-local places = {}
-local unfinished = {pending = true, active = true, scheduled = true, retry = true}
-for i, key in ipairs(KEYS) do
-  if unfinished[redis.call('HGET', key, 'state') or ''] then places[#places + 1] = i end
-end
-return places`)
-
 func (q *Queue) unfinished(ctx context.Context, keys []string) ([]string, error) {
 	places, err := unfinishedScript.Run(ctx, q.redis, keys).Int64Slice()
 	if err != nil {
