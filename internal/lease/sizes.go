@@ -9,13 +9,13 @@ import (
 )
 
 // Sizes is how many tasks a queue has, by their state as asynqmon names it, and
-// for how long the oldest pending one has waited; zero where none does.
+// for how long the oldest pending one has waited; zero if none does.
 type Sizes struct {
 	Tasks         map[string]int64
 	OldestPending time.Duration
 }
 
-// Sizes asks Redis once for the sizes, and once more where tasks are pending.
+// Sizes asks Redis once for the sizes, and once more if tasks are pending.
 func (q *Queue) Sizes(ctx context.Context) (Sizes, error) {
 	counts := make(map[string]*redis.IntCmd)
 	pipe := q.redis.Pipeline()

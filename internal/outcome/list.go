@@ -19,7 +19,7 @@ type Entry struct {
 	Err error // ErrRecordVersion, or nil
 }
 
-// Peek reads records, in the order of the ids. The state is None where there is
+// Peek reads records, in the order of the ids. The state is None if there is
 // no record.
 func (s *Store) Peek(ctx context.Context, ids ...string) ([]Entry, error) {
 	entries := make([]Entry, len(ids))

@@ -11,7 +11,7 @@ import (
 const keyPrefix = "identwatch:"
 
 // givenUpKey lists the given-up deliveries by when they were. It is the name of
-// no record, for a record's has a second colon.
+// no record, because a record's has a second colon.
 const givenUpKey = keyPrefix + "given-up"
 
 // recordVersion is what this release writes. It reads this version alone, for
@@ -62,7 +62,7 @@ const (
 var ErrRecordVersion = errors.New("the session's record has a version that this release does not know")
 
 // Record is what Redis holds of a session, with nothing personal: the result
-// stays sealed. Times are by Redis's clock, and zero where nothing happened yet.
+// stays sealed. Times are by Redis's clock, and zero if nothing happened yet.
 type Record struct {
 	State   State
 	Removal Removal
@@ -120,7 +120,7 @@ type Change struct {
 // HasSealed reports whether the sealed result is there.
 func (r Record) HasSealed() bool { return r.sealedSize > 0 }
 
-// RemovalLeft is for how long the session may not be removed yet; zero where it
+// RemovalLeft is for how long the session may not be removed yet; zero if it
 // may, as far as the time goes.
 func (r Record) RemovalLeft() time.Duration {
 	return max(RemovalDelay-r.Now.Sub(r.Ended), r.Kept.Sub(r.Now), 0)
@@ -141,7 +141,7 @@ func (r Record) DeliveryBegan() time.Time {
 func (r Record) AttemptsSince() int { return r.Attempts - r.AttemptsBefore }
 
 // ClaimLeft is for how long a post by somebody else than claimant may still be
-// under way; zero or less where none can be.
+// under way; zero or less if none can be.
 func (r Record) ClaimLeft(claimant string) time.Duration {
 	if r.claimant == claimant || r.ClaimUntil.IsZero() {
 		return 0

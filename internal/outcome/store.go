@@ -26,9 +26,7 @@ type Config struct {
 }
 
 // Store reads and changes records. It is safe for concurrent use, by any number
-// of processes.
-//
-// It is changed by methods that return a [Change], or only what they are for.
+// of processes. What a method did to a record is in the [Change] that it returns.
 type Store struct {
 	cfg Config
 }
@@ -38,8 +36,8 @@ func NewStore(cfg Config) *Store {
 	return &Store{cfg}
 }
 
-// Session names a record, and carries what a record that Redis lost is made
-// from anew.
+// Session names a record, and carries what it takes to make a record again that
+// Redis lost.
 type Session struct {
 	ID        string // "account:token"
 	Retention time.Duration
@@ -61,7 +59,7 @@ func (s *Store) run(ctx context.Context, rdb redis.Scripter, sc *redis.Script, s
 	return decode(reply)
 }
 
-// Read returns the record; its state is None where there is none.
+// Read returns the record; its state is None if there is none.
 func (s *Store) Read(ctx context.Context, session Session) (Record, error) {
 	change, err := s.run(ctx, s.cfg.Redis, readScript, session)
 	return change.Record, err
@@ -107,7 +105,7 @@ func (s *Store) Salvage(ctx context.Context, session Session) (Result, error) {
 }
 
 // Forget erases the record of a session that has no outcome and whose task
-// somebody deleted, where holder still holds it.
+// somebody deleted, if holder still holds it.
 func (s *Store) Forget(ctx context.Context, session Session, holder string) error {
 	_, err := s.run(ctx, s.cfg.Redis, forgetScript, session, holder)
 	return err
@@ -134,7 +132,7 @@ func (s *Store) HeldByOthers(ctx context.Context, ids []string, holder string) (
 }
 
 // Seal writes the outcome, once, and claims the post for claimant. A repeated
-// call of the same claimant is answered like the first, and claims anew.
+// call of the same claimant is answered like the first, and claims again.
 func (s *Store) Seal(ctx context.Context, session Session, result Result, claimant string, claim time.Duration) (Change, error) {
 	return s.seal(ctx, session, result, Sealed, claimant, claim, "")
 }
@@ -204,7 +202,7 @@ func (s *Store) Deliver(ctx context.Context, session Session, result Result) (Ch
 	return s.run(ctx, s.cfg.Redis, deliverScript, session, session.ID, result.Type, result.Reason, result.Polls, session.Retention.Milliseconds())
 }
 
-// Reseal seals a result anew that could not be opened, for claimant, who made it
+// Reseal seals a result again that could not be opened, for claimant, who made it
 // from the same outcome. It is not applied if the redelivery window is over.
 func (s *Store) Reseal(ctx context.Context, session Session, result Result, claimant string) (Change, error) {
 	sealed, err := s.sealResult(session, result)
@@ -215,7 +213,7 @@ func (s *Store) Reseal(ctx context.Context, session Session, result Result, clai
 }
 
 // Cancel ends a session that has no outcome yet; nothing is posted. With
-// RemovalHanded its removal is left to session:remove, also where no worker took
+// RemovalHanded its removal is left to session:remove, also if no worker took
 // the session yet. RemovedUnknown is for a session whose task is gone, so that
 // nobody can remove it; then one that has no record gets none.
 func (s *Store) Cancel(ctx context.Context, session Session, removal Removal) (Change, error) {
