@@ -1,0 +1,340 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/tasks"
+)
+
+// live plays the schedule, mends everything, waits for the end of all sessions, and
+// stops the workers.
+func (w *simWorld) live() {
+	w.base = time.Now()
+	for _, s := range w.plan.Steps {
+		time.Sleep(time.Until(w.base.Add(s.at)))
+		w.play(s)
+	}
+	w.mend()
+	w.settle()
+	w.stopAll()
+}
+
+func (w *simWorld) worker(slot int) *simProcess {
+	if p := w.slots[slot]; p != nil && p.isAlive() {
+		return p
+	}
+	return nil
+}
+
+// play does one step. What has nobody to happen to does not happen.
+func (w *simWorld) play(s simStep) {
+	p, v := w.worker(s.slot), w.nth(s.n)
+	switch {
+	case s.do == "start":
+		if p == nil {
+			w.start(s.slot, s.settings)
+		}
+	case s.do == "enqueue":
+		w.enqueue(s.visit)
+	case s.do == "pause":
+		w.pause(s)
+	case w.playWorker(s, p), w.playSurroundings(s):
+	case v != nil:
+		w.playSession(s, v)
+	}
+}
+
+func (w *simWorld) playWorker(s simStep, p *simProcess) bool {
+	switch {
+	case s.do != "kill" && s.do != "stop" && s.do != "suspend" && s.do != "trap":
+		return false
+	case p == nil && s.do == "trap":
+		trap := s.trap
+		w.laid[s.slot] = append(w.laid[s.slot], &trap) // for the next
+	case p == nil:
+	case s.do == "kill":
+		p.kill()
+	case s.do == "stop":
+		go p.stop()
+	case s.do == "suspend":
+		p.freeze(s.lasts)
+	default:
+		trap := s.trap
+		p.mu.Lock()
+		p.traps = append(p.traps, &trap)
+		p.mu.Unlock()
+	}
+	return true
+}
+
+func (w *simWorld) playSurroundings(s simStep) bool {
+	switch s.do {
+	case "receiver":
+		host := w.hosts[simHosts[s.host]]
+		w.lasting(s, w.log.note(receiverIll, host.name), func() { host.set(s.mood) }, func() { host.set(simMood{}) })
+	case "MarkSign":
+		sim := w.markSigns[s.account]
+		w.lasting(s, w.log.note(markSignIll, simAccounts[s.account]), func() { sim.SetFaults(s.faults) }, func() { sim.SetFaults() })
+	case "Redis":
+		w.lasting(s, w.log.note(redisIll, ""), func() { w.redis.falls(s.ill) }, func() { w.redis.falls(redisWell) })
+	case "Redis loses":
+		w.loseTheLast(s.lasts)
+	case "Redis's clock":
+		w.log.moment(clockMoved, "")
+		w.log.say("Redis's clock is %v apart", s.lasts)
+		w.redis.setSkew(s.lasts)
+	case "asynq's leases vanish":
+		w.log.moment(redisIll, "")
+		w.loseLeases()
+	default:
+		return false
+	}
+	return true
+}
+
+// lasting begins what ends after a while, or when everything is mended.
+func (w *simWorld) lasting(s simStep, in *simIncident, begin, end func()) {
+	w.log.say("%s", s)
+	begin()
+	time.AfterFunc(s.lasts, func() {
+		if w.isMended() {
+			return
+		}
+		end()
+		w.log.over(in)
+	})
+}
+
+func (w *simWorld) isMended() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.healed.IsZero()
+}
+
+// pause is a time without workers.
+func (w *simWorld) pause(s simStep) {
+	w.log.say("%s", s)
+	for _, p := range w.processes {
+		p.kill()
+	}
+	time.Sleep(s.lasts)
+	w.base = w.base.Add(s.lasts)
+	w.start(0, s.settings)
+}
+
+func (w *simWorld) playSession(s simStep, v *simVisit) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	switch s.do {
+	case "forget":
+		v.forgotten = w.markSigns[v.account].Forget(v.token) || v.forgotten
+	case "cancel":
+		status, err := w.inspector.Cancel(ctx, simAccounts[v.account], v.token)
+		if err == nil {
+			v.canceled = status.EndedAt
+			w.log.say("%s is cancelled", v.token)
+		}
+	case "enqueue again":
+		if err := w.clients[0].Enqueue(ctx, v.session()); err != nil && !errors.Is(err, tasks.ErrDuplicate) {
+			w.log.say("enqueueing %s again: %v", v.token, err)
+		}
+	case "run":
+		for _, queue := range simQueues {
+			_ = w.tasks.RunTask(queue, v.id())
+		}
+	case "delete":
+		if err := w.tasks.DeleteTask(simFollow, v.id()); err == nil {
+			v.deleted = true
+			w.log.say("the task of %s is deleted", v.token)
+		}
+	case "redeliver":
+		if err := NewRedelivery(w.rdb).Redeliver(ctx, v.id()); err == nil {
+			v.again++
+			w.log.say("%s is delivered again", v.token)
+		}
+	case "rewrite":
+		queues := simQueues[1:]
+		if w.plan.Always {
+			queues = simQueues
+		}
+		if v.host >= 0 {
+			w.rewrite(v, queues, false)
+		}
+		return
+	}
+	w.log.moment(operatorDid, v.token)
+}
+
+// mend ends everything that is wrong, and makes sure that somebody works.
+func (w *simWorld) mend() {
+	w.mu.Lock()
+	w.healed = time.Now()
+	w.mu.Unlock()
+	w.log.say("everything is mended")
+	w.redis.falls(redisWell)
+	for _, sim := range w.markSigns {
+		sim.SetFaults()
+	}
+	for _, host := range w.hosts {
+		host.set(simMood{})
+	}
+	alive := false
+	for _, p := range w.processes {
+		p.thaw()
+		p.mu.Lock()
+		p.traps = nil
+		clear(p.cuts)
+		p.mu.Unlock()
+	}
+	for slot := range w.slots {
+		alive = alive || w.worker(slot) != nil
+	}
+	w.log.mu.Lock()
+	for _, in := range w.log.incidents {
+		if in.what != stopCutShort && (in.to.IsZero() || in.to.After(w.healed)) {
+			in.to = w.healed
+		}
+	}
+	w.log.mu.Unlock()
+	clear(w.laid[:])
+	w.apps.Wait()
+	if !alive {
+		w.start(0, w.plan.Last)
+	}
+	for _, v := range w.all() {
+		w.rewrite(v, simQueues, true)
+		if v.lost = v.lost || !w.knows(v) && !v.deleted; v.lost { // the application learns of it, and begins again
+			w.insist(v)
+		}
+	}
+}
+
+// knows reports whether Redis has anything of a session.
+func (w *simWorld) knows(v *simVisit) bool {
+	return w.hasTask(v) || w.redis.mini.Exists("identwatch:"+v.id())
+}
+
+func (w *simWorld) hasTask(v *simVisit) bool {
+	return slices.ContainsFunc(simQueues, func(queue string) bool { return w.redis.mini.Exists("asynq:{" + queue + "}:t:" + v.id()) })
+}
+
+const (
+	// simHaste is from when on an operator runs what waits for its next try, which
+	// spares the long pauses, and simPatience for how long the end is waited for.
+	simHaste    = 12 * time.Second
+	simPatience = 4 * time.Minute
+)
+
+func (w *simWorld) settle() {
+	for time.Since(w.healed) < simPatience {
+		time.Sleep(time.Second)
+		if len(w.unfinished()) == 0 {
+			return
+		}
+		if since := time.Since(w.healed); since > simHaste && int(since/time.Second)%2 == 0 {
+			w.hurry()
+		}
+		if w.nobodyWorks() { // its stop came late
+			w.start(0, w.plan.Last)
+		}
+	}
+	for _, what := range w.unfinished() {
+		w.accuse("1: nothing is lost", sessionIn([]string{"", what}), "%v after everything was mended: %s", simPatience, what)
+	}
+}
+
+func (w *simWorld) nobodyWorks() bool {
+	for slot := range w.slots {
+		if w.worker(slot) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *simWorld) hurry() {
+	for _, queue := range simQueues[1:] {
+		for _, v := range w.all() {
+			if info, err := w.tasks.GetTaskInfo(queue, v.id()); err == nil && (info.State == asynq.TaskStateRetry || info.State == asynq.TaskStateScheduled) && !w.isKept(v) {
+				_ = w.tasks.RunTask(queue, v.id())
+			}
+		}
+	}
+}
+
+// isKept reports whether a session stays at MarkSign for an operator to look at.
+func (w *simWorld) isKept(v *simVisit) bool {
+	return w.redis.mini.HGet("identwatch:"+v.id(), "reason") == outcome.KeptReason && w.record(v).State.MayRemove() && w.redis.mini.HGet("identwatch:"+v.id(), "kept") != ""
+}
+
+func (w *simWorld) record(v *simVisit) outcome.Record {
+	r, err := outcome.NewStore(outcome.Config{Redis: w.rdb}).Read(context.Background(), outcome.Session{ID: v.id()})
+	if err != nil {
+		w.accuse("the record", v.token, "%v", err)
+	}
+	return r
+}
+
+// unfinished are the tasks that wait or run, and the sessions that have no end.
+func (w *simWorld) unfinished() (left []string) {
+	for _, v := range w.all() {
+		get := func(field string) string { return w.redis.mini.HGet("identwatch:"+v.id(), field) }
+		state := outcome.State(get("state"))
+		if !v.deleted && !state.MayRemove() || state == outcome.Redelivering {
+			left = append(left, fmt.Sprintf("%s has no end: its record says %q", v.token, state))
+		}
+		for _, queue := range simQueues {
+			task := "asynq:{" + queue + "}:t:" + v.id()
+			if !w.redis.mini.Exists(task) || queue == simRemove && w.isKept(v) {
+				continue
+			}
+			if s := w.redis.mini.HGet(task, "state"); s != "completed" {
+				left = append(left, fmt.Sprintf("the task %s of %s is %s", v.token, queue, s))
+			}
+		}
+	}
+	return left
+}
+
+// stopAll stops every worker, and waits until nothing of them is left.
+func (w *simWorld) stopAll() {
+	cut := false
+	for _, p := range w.processes {
+		if !p.isAlive() {
+			cut = true
+			continue
+		}
+		begun := time.Now()
+		p.stop()
+		if took := time.Since(begun); took > p.with.delivery+4*time.Second {
+			w.accuse("the stop", "", "%s took %v to stop", p.name, took)
+		}
+		if p.err != nil {
+			w.accuse("the stop", "", "%s stopped with %v, though all was well", p.name, p.err)
+		}
+	}
+	for _, p := range w.processes {
+		<-p.done
+		cut = cut || p.err != nil
+	}
+	if cut {
+		time.Sleep(3 * time.Minute) // until what a stop left behind has ended
+	}
+}
+
+// close ends the world's own goroutines.
+func (w *simWorld) close() {
+	for _, p := range w.processes {
+		_ = p.rdb.Close()
+	}
+	_ = w.rdb.Close()
+	w.redis.mini.Close()
+	time.Sleep(5 * time.Second) // until go-redis's own goroutines see that they are closed
+}
