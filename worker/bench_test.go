@@ -77,7 +77,7 @@ func benchEngine(b *testing.B) {
 	var polled atomic.Int64
 	url, _ := benchMarkSign(b, &polled)
 	rdb := redistest.Start(b).Client()
-	w := benchWorker(b, rdb, url, Pace{{0, time.Millisecond}})
+	w := benchWorker(b, rdb, url, Pace{{From: 0, Every: time.Millisecond}})
 	client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb})
 	if err != nil {
 		b.Fatal(err)
@@ -163,7 +163,7 @@ func BenchmarkTake(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		w := benchWorker(b, rdb, "http://127.0.0.1:1", Pace{{0, time.Hour}})
+		w := benchWorker(b, rdb, "http://127.0.0.1:1", Pace{{From: 0, Every: time.Hour}})
 		ctx, cancel := context.WithCancel(b.Context())
 		var running sync.WaitGroup
 		b.StartTimer()

@@ -7,7 +7,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
-	sess "github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 // ErrOutcomeFirst says that a session was not cancelled, for it had its outcome before.
@@ -56,7 +56,7 @@ func (i *Inspector) Cancel(ctx context.Context, account, token string) (SessionS
 
 // job is what the session's task carries, or the task of its removal; nil where
 // both are gone.
-func (i *Inspector) job(session sess.Job, seen sighting) (*sess.Job, error) {
+func (i *Inspector) job(session session.Job, seen sighting) (*session.Job, error) {
 	task := seen.task
 	if task == nil {
 		removal, err := i.tasks.Find(queue.Remove, session.ID())
@@ -70,7 +70,7 @@ func (i *Inspector) job(session sess.Job, seen sighting) (*sess.Job, error) {
 		return nil, err
 	}
 	if job.ID() != session.ID() {
-		return nil, errOtherSession
+		return nil, queue.ErrOtherSession
 	}
 	return &job, nil
 }
@@ -79,7 +79,7 @@ func (i *Inspector) job(session sess.Job, seen sighting) (*sess.Job, error) {
 // it. Whoever finds the note without the task makes the task: so a process that
 // dies in between leaves the rest to the run of the follow task when its lease
 // ends, or to a repeated call.
-func (i *Inspector) cancel(ctx context.Context, id string, job *sess.Job) (outcome.Record, error) {
+func (i *Inspector) cancel(ctx context.Context, id string, job *session.Job) (outcome.Record, error) {
 	if job == nil {
 		return i.cancelUnremoved(ctx, outcome.Session{ID: id})
 	}
@@ -113,7 +113,10 @@ func (i *Inspector) cancelUnremoved(ctx context.Context, session outcome.Session
 // now, its run may have read the record before the note: it is run again. What
 // does not end by this ends when its lease does.
 func (i *Inspector) endTask(ctx context.Context, id string) error {
-	const tries = 5
+	const (
+		tries    = 5
+		endPause = 200 * time.Millisecond
+	)
 	for try := 1; ; try++ {
 		running, err := i.following.Release(ctx, []string{id})
 		if err != nil || len(running) == 0 || try == tries {

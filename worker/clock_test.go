@@ -84,7 +84,7 @@ func TestMend_ReadsTheKeySpaceSeldomWhileAsynqWarns(t *testing.T) {
 		warn := func(d time.Duration) (looks int64) {
 			before := counter.begun.Load()
 			for range d / time.Second {
-				p.suspectOrphans()
+				p.repairer.Suspect()
 				time.Sleep(time.Second)
 			}
 			return (counter.begun.Load() - before) / int64(len(p.queues))

@@ -3,13 +3,16 @@ package worker
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"time"
 
 	"github.com/hibiken/asynq"
 
+	"github.com/identwatch/identwatch/internal/account"
 	"github.com/identwatch/identwatch/internal/outcome"
-	sess "github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/queue"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -17,24 +20,16 @@ import (
 type delivery struct {
 	*Worker
 	task     *asynq.Task
-	job      sess.Job
-	account  *account
+	job      session.Job
+	account  *account.Account
 	receiver string // of the event, as hosts name it
 	claimant string
 }
 
 // deliver runs the task webhook:deliver: one attempt, and then the pause that
 // the schedule asks for, until a 2xx, a 410 or the end of the window.
-func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
-	job, err := w.decode(t)
-	if err != nil {
-		return err
-	}
-	account := w.accounts.of(job)
-	if account == nil {
-		return w.waitForAccount(ctx, job)
-	}
-	d := delivery{w, t, job, account, account.receiver(job), w.holder + ".deliver." + newClaimant()}
+func (w *Worker) deliver(ctx context.Context, t *asynq.Task, a *account.Account, job session.Job) error {
+	d := delivery{w, t, job, a, a.Receiver(job), w.holder + ".deliver." + rand.Text()[:8]}
 	permit, refused, wait := w.hosts.acquire(d.receiver)
 	if refused != granted {
 		return d.postpone(ctx, refused, wait)
@@ -48,7 +43,7 @@ func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
 func (d delivery) postpone(ctx context.Context, why refusal, wait time.Duration) error {
 	r, err := d.records.Keep(ctx, outcome.Of(d.job))
 	if err != nil {
-		return errRedis()
+		return queue.NoRedis()
 	}
 	left := d.windowLeft(r)
 	switch {
@@ -60,7 +55,7 @@ func (d delivery) postpone(ctx context.Context, why refusal, wait time.Duration)
 	if why == hostBusy {
 		wait = d.hosts.busyPause(d.receiver)
 	}
-	return errRefused(min(wait, left+time.Second), why)
+	return queue.Wait(min(wait, left+time.Second), why.String())
 }
 
 func (d delivery) claim(ctx context.Context, permit *permit) error {
@@ -69,11 +64,11 @@ func (d delivery) claim(ctx context.Context, permit *permit) error {
 	switch {
 	case err != nil:
 		d.log.Error("claiming a post failed", "session", d.job.ID(), "error", err)
-		return errRedis()
+		return queue.NoRedis()
 	case change.Applied:
 		return d.attempt(ctx, begun, change.Record, permit)
 	case change.Record.State.AsksPost():
-		return errClaimed(change.Record.ClaimLeft(d.claimant))
+		return queue.Claimed(change.Record.ClaimLeft(d.claimant))
 	}
 	return d.end(ctx, change.Record)
 }
@@ -92,14 +87,14 @@ func (d delivery) attempt(ctx context.Context, claimed time.Time, r outcome.Reco
 		return d.failed(ctx, r, answer)
 	}
 	var change outcome.Change
-	noted := d.note("noting a delivery", func(ctx context.Context) (err error) {
+	noted := d.notes.Write("noting a delivery", func(ctx context.Context) (err error) {
 		change, err = d.records.Deliver(ctx, outcome.Of(d.job), result)
 		return err
 	})
 	if !noted {
-		return errRedis()
+		return queue.NoRedis()
 	}
-	d.metrics.delivered(d.account.name, change.Record)
+	d.metrics.delivered(d.account.Name(), change.Record)
 	return d.end(ctx, change.Record)
 }
 
@@ -116,28 +111,28 @@ func (d delivery) failed(ctx context.Context, r outcome.Record, answer webhook.R
 		return d.giveUp(ctx, answer.Detail)
 	}
 	d.log.Warn("posting the event failed; it is posted again", "session", d.job.ID(), "detail", answer.Detail, "attempt", r.Attempts)
-	noted := d.note("noting a failed post", func(ctx context.Context) error {
+	noted := d.notes.Write("noting a failed post", func(ctx context.Context) error {
 		_, err := d.records.Fail(ctx, outcome.Of(d.job), d.claimant, answer.Detail)
 		return err
 	})
 	if !noted {
-		return errRedis()
+		return queue.NoRedis()
 	}
 	after := min(d.hosts.afterFailure(d.receiver, scheduled(r.AttemptsSince(), answer.Cause), answer.RetryAfter), left+time.Second)
-	return &pause{after, "the callback failed: " + answer.Detail, true}
+	return queue.Retry(after, "the callback failed: "+answer.Detail)
 }
 
 func (d delivery) giveUp(ctx context.Context, why string) error {
 	var change outcome.Change
-	noted := d.note("noting that a delivery was given up", func(ctx context.Context) (err error) {
+	noted := d.notes.Write("noting that a delivery was given up", func(ctx context.Context) (err error) {
 		change, err = d.recordGivenUp(ctx, d.job, d.claimant, why)
 		return err
 	})
 	if !noted {
-		return errRedis()
+		return queue.NoRedis()
 	}
 	if !change.Applied && change.Record.State.AsksPost() {
-		return errClaimed(change.Record.ClaimLeft(d.claimant))
+		return queue.Claimed(change.Record.ClaimLeft(d.claimant))
 	}
 	if change.Applied {
 		d.tellGivenUp(d.account, d.job.ID(), why)
@@ -151,16 +146,16 @@ func (d delivery) end(ctx context.Context, r outcome.Record) error {
 	case r.State == outcome.None:
 		return d.lost(ctx)
 	case !r.State.MayRemove():
-		if err := d.revive(ctx, d.job, r); err != nil {
-			return errRedis()
+		if err := d.settler.Revive(ctx, d.job, r); err != nil {
+			return queue.NoRedis()
 		}
 	case r.Removal == outcome.NotRemoved || r.Removal == outcome.RemovalHanded:
 		if err := d.tasks.EnsureRemoval(ctx, d.job, outcome.RemovalDelay+time.Second); err != nil {
 			d.log.Error("enqueueing a removal failed", "session", d.job.ID(), "error", err)
-			return errRedis()
+			return queue.NoRedis()
 		}
 	}
-	return d.endSession(ctx, d.task, d.job, r)
+	return d.settler.End(ctx, d.task, d.job, r)
 }
 
 // lost goes on with a delivery whose record is missing.
@@ -168,9 +163,9 @@ func (d delivery) lost(ctx context.Context) error {
 	switch salvaged, err := d.salvage(ctx); {
 	case err != nil:
 		d.log.Error("reading the sealed result of a lost record failed", "session", d.job.ID(), "error", err)
-		return errRedis()
+		return queue.NoRedis()
 	case salvaged:
-		return errClaimed(0)
+		return queue.Claimed(0)
 	}
-	return d.recordLost(d.task, d.job)
+	return d.settler.RecordLost(d.task, d.job)
 }

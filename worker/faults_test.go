@@ -342,7 +342,7 @@ func TestPanic_InADeliveryIsRepeatedAndSaysNothing(t *testing.T) {
 
 func TestRun_RefusesBadOptionsAllAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := New(Options{Lease: time.Second, ShutdownTimeout: time.Second, PollRate: -1, Pace: Pace{{time.Second, 0}}})
+	_, err := New(Options{Lease: time.Second, ShutdownTimeout: time.Second, PollRate: -1, Pace: Pace{{From: time.Second, Every: 0}}})
 	if err == nil {
 		t.Fatal("bad options are accepted")
 	}

@@ -7,76 +7,93 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/identwatch/identwatch/internal/account"
 	"github.com/identwatch/identwatch/internal/follow"
+	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/poll"
 	"github.com/identwatch/identwatch/internal/queue"
-	sess "github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 // follow runs the task session:follow. It gives the session to the follower and
 // returns errFollowing, which leaves the task in asynq's retry set, due when the
 // lease ends; or, where the story is told, it ends the task.
-func (w *Worker) follow(ctx context.Context, t *asynq.Task) error {
-	job, err := w.decode(t)
-	if err != nil {
-		return err
-	}
-	account := w.accounts.of(job)
-	if account == nil {
-		return w.waitForAccount(ctx, job)
-	}
-	if !account.vouches(job) {
-		refused, err := w.refusesToPoll(ctx, account, job)
+func (w *Worker) follow(ctx context.Context, t *asynq.Task, a *account.Account, job session.Job) error {
+	if !a.Believes(job) {
+		refused, err := w.refusesToPoll(ctx, a, job)
 		if refused || err != nil {
 			return err
 		}
 	}
 	held := w.follower.Holds(job.ID())
-	full := !held && !w.follower.HasRoom(ctx, account.name)
+	full := !held && !w.follower.HasRoom(ctx, a.Name())
 	record, err := w.take(ctx, job, full)
 	if err != nil {
 		w.log.Error("taking a session failed", "session", job.ID(), "error", err)
-		return errRedis()
+		return queue.NoRedis()
 	}
 	if held && record.State != outcome.Cancelled {
 		w.follower.Keep(job.ID())
-		return errFollowing(w.opts.Lease)
+		return w.errFollowing()
 	}
-	s := w.newSession(job, account, record)
+	s := w.newFollowed(job, a)
 	first, err := w.standing(ctx, s, record)
 	if err != nil {
-		return errRedis()
+		return queue.NoRedis()
 	}
 	switch {
 	case first.Step == nil:
-		return w.endSession(ctx, t, job, record)
+		return w.settler.End(ctx, t, job, record)
 	case full:
-		return errFull(w.follower.FullPause())
+		return queue.Wait(w.follower.FullPause(), "this worker follows as many sessions of the account as FOLLOW_LIMIT allows")
 	}
 	if record.Now.Sub(record.Started) >= time.Second {
-		w.metrics.takenOver.WithLabelValues(account.name).Inc()
+		w.metrics.takenOver.WithLabelValues(a.Name()).Inc()
 		w.takeovers.Add(1)
 	}
-	w.follower.Add(s.id, account.name, first)
-	return errFollowing(w.opts.Lease)
+	w.follower.Add(s.id, a.Name(), first)
+	return w.errFollowing()
+}
+
+// errFollowing leaves the task in asynq's retry set, due when the lease ends.
+func (w *Worker) errFollowing() error {
+	return &queue.Pause{After: w.opts.Lease, Why: "following: a worker polls MarkSign until the person has confirmed or refused; no failure"}
+}
+
+func (w *Worker) polling(s *followed, r outcome.Record) polling {
+	return polling{w, s, poll.Begin(s.Job, s.account, r, w.opts.SessionTimeout)}
+}
+
+// wentFurther reports whether a task proves that the session had its outcome.
+func (w *Worker) wentFurther(ctx context.Context, job session.Job) (bool, error) {
+	return lease.AnyKnows(ctx, w.further, job.ID())
+}
+
+// refuseUnsigned counts and logs a task that is not signed: what nobody signed is
+// not acted on, and what was forgotten when the keys were set up is not lost.
+func (w *Worker) refuseUnsigned(a *account.Account, job session.Job) {
+	w.metrics.refusedTasks.WithLabelValues(a.Name()).Inc()
+	a.WarnUnsigned(job.ID())
 }
 
 // refusesToPoll refuses a task that is not signed, unless the session has its
 // outcome: then the task decides nothing any more.
-func (w *Worker) refusesToPoll(ctx context.Context, a *account, job sess.Job) (bool, error) {
+func (w *Worker) refusesToPoll(ctx context.Context, a *account.Account, job session.Job) (bool, error) {
 	r, err := w.records.Read(ctx, outcome.Of(job))
 	switch {
 	case err != nil:
-		return true, errRedis()
+		return true, queue.NoRedis()
 	case r.State == outcome.None, r.State == outcome.Following:
-		return true, w.refuseUnsigned(a, job)
+		w.refuseUnsigned(a, job)
+		return true, queue.Unsigned()
 	}
 	return false, nil
 }
 
 // take makes this worker the session's holder if it has room for one more. A
 // session that already had its outcome gets no new record.
-func (w *Worker) take(ctx context.Context, job sess.Job, full bool) (outcome.Record, error) {
+func (w *Worker) take(ctx context.Context, job session.Job, full bool) (outcome.Record, error) {
 	if full {
 		return w.records.Read(ctx, outcome.Of(job))
 	}
@@ -90,34 +107,17 @@ func (w *Worker) take(ctx context.Context, job sess.Job, full bool) (outcome.Rec
 	return w.records.Follow(ctx, outcome.Of(job), w.holder)
 }
 
-// endSession ends the task with its result. Where no other task has anything left
-// to do it settles the record, and the session is finished.
-func (w *Worker) endSession(ctx context.Context, t *asynq.Task, job sess.Job, r outcome.Record) error {
-	if r.State == outcome.None {
-		return w.recordLost(t, job)
-	}
-	if t.Type() == queue.TypeFollow || w.tasks.Ended(queue.Follow, job.ID()) {
-		if _, err := w.records.Settle(ctx, outcome.Of(job)); err != nil {
-			return errRedis()
-		}
-	}
-	if r.Removal == outcome.Removed || r.Removal == outcome.RemovedUnknown {
-		w.logFinished(job, r)
-	}
-	return writeResult(t, r)
-}
-
 // standing says from where a session goes on, by its record. Where another
 // queue goes on, it makes sure that the task is there.
-func (w *Worker) standing(ctx context.Context, s *session, r outcome.Record) (follow.Next, error) {
+func (w *Worker) standing(ctx context.Context, s *followed, r outcome.Record) (follow.Next, error) {
 	switch r.State {
 	case outcome.None:
 		if further, err := w.wentFurther(ctx, s.Job); err != nil || further {
 			return follow.End(), err
 		}
-		return follow.Now(polling{w, s}), nil
+		return follow.Now(w.polling(s, r)), nil
 	case outcome.Following:
-		return follow.In(takeoverSpread(r), polling{w, s}), nil
+		return follow.In(takeoverSpread(r), w.polling(s, r)), nil
 	case outcome.Sealed:
 		return follow.In(max(r.ClaimLeft(""), 0), posting{w, s}), nil
 	case outcome.Handed:
@@ -146,20 +146,4 @@ func takeoverSpread(r outcome.Record) time.Duration {
 		return 0
 	}
 	return rand.N(takeoverBurst) //nolint:gosec // a spread is no secret
-}
-
-// logFinished writes the one line that an operator reads of a session. Its times
-// are in seconds, by Redis's clock; one that never came is 0.
-func (w *Worker) logFinished(job sess.Job, r outcome.Record) {
-	w.log.Info("session finished", "session", job.ID(), "account", job.Account,
-		"outcome", r.Type, "reason", r.Reason, "delivery", string(r.State), "removal", string(r.Removal),
-		"polls", r.Polls, "attempts", r.Attempts, "removals", r.Removals, "final_after", between(r.Started, r.Final),
-		"ended_after", between(r.Final, r.Ended), "removed_after", between(r.Ended, r.RemovedAt), "last_error", r.LastError, "last_trouble", r.Trouble)
-}
-
-func between(from, to time.Time) float64 {
-	if from.IsZero() || to.Before(from) {
-		return 0
-	}
-	return to.Sub(from).Seconds()
 }

@@ -9,9 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/event"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
-	sess "github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -237,9 +238,9 @@ func TestCircuit_ARefusalAsItClosesWaitsNoLonger(t *testing.T) {
 	inWorld(t, func(w *world) {
 		f := w.start().Worker
 		account := f.accounts[tasks.DefaultAccount]
-		job := sess.Job{Token: "a", Method: sess.SmartID, Account: sess.DefaultAccount, Retention: time.Hour}
-		s := &session{Job: job, account: account, id: job.ID(), receiver: account.receiver(job), claimant: "test"}
-		result, err := s.deadlineResult()
+		job := session.Job{Token: "a", Method: session.SmartID, Account: session.DefaultAccount, Retention: time.Hour}
+		s := &followed{Job: job, account: account, id: job.ID(), receiver: account.Receiver(job), claimant: "test"}
+		result, err := event.Ending{Job: job, At: time.Now()}.Own(webhook.ReasonDeadline)
 		if err != nil {
 			t.Fatal(err)
 		}

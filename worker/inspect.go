@@ -12,7 +12,7 @@ import (
 	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
-	sess "github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 // Why a session's status is not told.
@@ -114,11 +114,11 @@ func (i *Inspector) Session(ctx context.Context, account, token string) (Session
 }
 
 // sessionOf checks what is to become a key in Redis.
-func sessionOf(account, token string) (sess.Job, error) {
+func sessionOf(account, token string) (session.Job, error) {
 	if account == "" {
-		account = sess.DefaultAccount
+		account = session.DefaultAccount
 	}
-	s := sess.Job{Account: account, Token: token, Method: sess.SmartID}
+	s := session.Job{Account: account, Token: token, Method: session.SmartID}
 	return s, s.Validate()
 }
 
@@ -136,7 +136,7 @@ func (s sighting) waits() bool {
 
 // look looks for the task first: where that waits and has no record afterwards,
 // no worker took it.
-func (i *Inspector) look(ctx context.Context, session sess.Job) (sighting, error) {
+func (i *Inspector) look(ctx context.Context, session session.Job) (sighting, error) {
 	task, err := i.tasks.Find(queue.Follow, session.ID())
 	if err != nil {
 		return sighting{}, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
+	"github.com/identwatch/identwatch/internal/settle"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -29,7 +30,7 @@ func (w *world) awaitArchived(queue string, within time.Duration) {
 		info, err = w.tasks.GetTaskInfo(queue, "default:a")
 		return err == nil && info.State == asynq.TaskStateArchived
 	})
-	var result taskResult
+	var result settle.Result
 	if err := json.Unmarshal(info.Result, &result); err != nil || !result.RecordLost {
 		w.t.Errorf("the result %s: %v", info.Result, err)
 	}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"net"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/redis/go-redis/v9"
 	"github.com/sony/gobreaker/v2"
 
-	"github.com/identwatch/identwatch/internal/lease"
+	"github.com/identwatch/identwatch/internal/account"
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/webhook"
@@ -54,7 +53,7 @@ var personSeconds = []float64{1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300
 var deliverySeconds = []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43200, 259200}
 
 // newMetrics registers what is counted; with a nil registerer nobody sees it.
-func newMetrics(reg prometheus.Registerer, accounts accounts) *metrics {
+func newMetrics(reg prometheus.Registerer, accounts map[string]*account.Account) *metrics {
 	auto := promauto.With(reg)
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return auto.NewCounterVec(prometheus.CounterOpts{Name: "identwatch_" + name, Help: help}, labels)
@@ -117,11 +116,6 @@ func (m *metrics) begin(account string) {
 	m.refusedTasks.WithLabelValues(account)
 }
 
-func (m *metrics) polled(account string, took time.Duration, a marksign.Answer) {
-	m.polls.WithLabelValues(account, a.Verdict.String()).Inc()
-	m.pollSeconds.WithLabelValues(account).Observe(took.Seconds())
-}
-
 // final goes by the record's own times, as delivered does.
 func (m *metrics) final(account string, r outcome.Record) {
 	m.finalAfter.WithLabelValues(account, r.Type).Observe(max(r.Final.Sub(r.Started), 0).Seconds())
@@ -142,20 +136,6 @@ func (m *metrics) posted(account string, r webhook.Result) {
 func (m *metrics) delivered(account string, r outcome.Record) {
 	m.deliveries.WithLabelValues(account, resultDelivered).Inc()
 	m.deliverAfter.WithLabelValues(account).Observe(max(r.Ended.Sub(r.Final), 0).Seconds())
-}
-
-// queuesUnknown forgets what was told of the queues: Redis does not tell.
-func (m *metrics) queuesUnknown() {
-	m.queueTasks.Reset()
-	m.queueAge.Reset()
-}
-
-// queue tells of a queue's tasks.
-func (m *metrics) queue(name string, sizes lease.Sizes) {
-	for state, n := range sizes.Tasks {
-		m.queueTasks.WithLabelValues(name, state).Set(float64(n))
-	}
-	m.queueAge.WithLabelValues(name).Set(sizes.OldestPending.Seconds())
 }
 
 // standing tells, when it is asked, what a worker has in hand.
@@ -188,7 +168,7 @@ func (s *standingMetrics) Collect(out chan<- prometheus.Metric) {
 	for name, a := range s.worker.accounts {
 		out <- prometheus.MustNewConstMetric(s.followed, prometheus.GaugeValue, float64(followed[name]), name)
 		rejected := 0.0
-		if a.rejected() {
+		if a.IsRejected() {
 			rejected = 1
 		}
 		out <- prometheus.MustNewConstMetric(s.rejected, prometheus.GaugeValue, rejected, name)

@@ -3,15 +3,16 @@ package worker
 import (
 	"context"
 
-	"github.com/identwatch/identwatch/internal/marksign"
+	"github.com/identwatch/identwatch/internal/account"
+	"github.com/identwatch/identwatch/internal/event"
 	"github.com/identwatch/identwatch/internal/outcome"
-	sess "github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 // open returns the event to post. One that cannot be opened, because its key is
 // lost or Redis changed it, is made anew from the same outcome where MarkSign
 // still tells it, and sealed again.
-func (w *Worker) open(ctx context.Context, a *account, job sess.Job, r outcome.Record, claimant string) (outcome.Result, error) {
+func (w *Worker) open(ctx context.Context, a *account.Account, job session.Job, r outcome.Record, claimant string) (outcome.Result, error) {
 	result, err := w.records.Open(outcome.Of(job), r)
 	if err == nil {
 		return result, nil
@@ -30,22 +31,23 @@ func (w *Worker) open(ctx context.Context, a *account, job sess.Job, r outcome.R
 
 // remake makes the event of a record anew. It returns false where MarkSign does
 // not tell, or tells another story than the record.
-func (w *Worker) remake(ctx context.Context, a *account, job sess.Job, r outcome.Record) (outcome.Result, bool) {
-	if !a.vouches(job) {
-		_ = w.refuseUnsigned(a, job) // counted and logged; the delivery goes on by its own schedule
+func (w *Worker) remake(ctx context.Context, a *account.Account, job session.Job, r outcome.Record) (outcome.Result, bool) {
+	if !a.Believes(job) {
+		w.refuseUnsigned(a, job) // the delivery goes on by its own schedule
 		return outcome.Result{}, false
 	}
-	e := ending{session: job, polls: r.Polls, at: r.EventTime}
-	if _, ours := ownMessages[r.Reason]; ours {
-		result, err := e.own(r.Reason)
+	e := event.Ending{Job: job, Polls: r.Polls, At: r.EventTime}
+	if event.IsOwn(r.Reason) {
+		result, err := e.Own(r.Reason)
 		return result, err == nil && result.Type == r.Type
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.opts.DeliveryTimeout/2)
 	defer cancel()
-	if err := w.pollRate.Wait(ctx); err != nil {
+	if err := w.poller.AwaitRate(ctx); err != nil {
 		return outcome.Result{}, false
 	}
-	answer := a.upstream.Status(ctx, marksign.Session{Token: job.Token, Method: marksign.Method(job.Method), Locale: job.Locale})
-	result, err := e.answered(answer)
+	permit, _ := a.Permit()
+	defer permit.Release()
+	result, err := e.Answered(permit.Status(ctx, job))
 	return result, err == nil && result.Type == r.Type && result.Reason == r.Reason
 }

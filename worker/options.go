@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/poll"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -100,6 +101,15 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// Pace is the pause between two polls, as a function of the session's age.
+type Pace = poll.Pace
+
+// PaceStep is one step of a Pace.
+type PaceStep = poll.PaceStep
+
+// DefaultPace suits people who confirm on a phone.
+func DefaultPace() Pace { return poll.DefaultPace() }
+
 // maxLease bounds every process's Lease, so that all know of one that is no lease.
 const maxLease = 5 * time.Minute
 
@@ -107,7 +117,7 @@ const defaultDeliveryTimeout = 15 * time.Second
 
 func (o Options) withDefaults() Options {
 	if o.Pace == nil {
-		o.Pace = DefaultPace()
+		o.Pace = poll.DefaultPace()
 	}
 	o.PollWorkers = cmp.Or(o.PollWorkers, 256)
 	o.FollowLimit = cmp.Or(o.FollowLimit, 50_000)
@@ -132,9 +142,6 @@ func (o Options) validate() error {
 	}
 	require(o.Redis != nil, "Redis is required")
 	require(len(o.Accounts) > 0, "Accounts is empty")
-	for i, a := range o.Accounts {
-		require(a.Sender != nil, "Accounts[%d]: Sender is required", i)
-	}
 	require(o.Lease >= 3*time.Second, "Lease is %v, under 3s", o.Lease)
 	require(o.Lease <= maxLease, "Lease is %v, over %v", o.Lease, maxLease)
 	require(o.PollRate >= 0, "PollRate is negative")
@@ -146,7 +153,7 @@ func (o Options) validate() error {
 	require(o.DeliveryConcurrency > 0, "DeliveryConcurrency is negative")
 	require(o.ShutdownTimeout >= o.DeliveryTimeout+2*time.Second,
 		"ShutdownTimeout is %v, under DeliveryTimeout (%v) and two seconds more", o.ShutdownTimeout, o.DeliveryTimeout)
-	if err := o.Pace.validate(); err != nil {
+	if err := o.Pace.Validate(); err != nil {
 		faults = append(faults, err)
 	}
 	return errors.Join(faults...)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
-	sess "github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 // Why an event is not delivered again.
@@ -38,7 +38,7 @@ func NewRedelivery(rdb redis.UniversalClient) *Redelivery {
 
 // GivenUp is a delivery that was given up and can be made again.
 type GivenUp struct {
-	Job         sess.Job
+	Job         session.Job
 	At          time.Time // by Redis's clock
 	Attempts    int
 	LastError   string
@@ -96,32 +96,32 @@ func IsRefusal(err error) bool {
 
 // redeliverable returns the task of a delivery that can be made again, or why
 // it cannot.
-func redeliverable(id string, r outcome.Record) (sess.Job, error) {
+func redeliverable(id string, r outcome.Record) (session.Job, error) {
 	switch r.State {
 	case outcome.None:
-		return sess.Job{}, ErrNoRecord
+		return session.Job{}, ErrNoRecord
 	case outcome.Delivered:
-		return sess.Job{}, ErrDataErased
+		return session.Job{}, ErrDataErased
 	case outcome.Cancelled:
-		return sess.Job{}, ErrCancelled
+		return session.Job{}, ErrCancelled
 	case outcome.GivenUp, outcome.Redelivering:
 		if !r.HasSealed() {
-			return sess.Job{}, ErrResultErased
+			return session.Job{}, ErrResultErased
 		}
 		return decodeTask(id, r.Task)
 	}
-	return sess.Job{}, ErrNotGivenUp
+	return session.Job{}, ErrNotGivenUp
 }
 
 // decodeTask takes a task that cannot be read, or is another session's, for one
 // that is gone.
-func decodeTask(id string, payload []byte) (sess.Job, error) {
+func decodeTask(id string, payload []byte) (session.Job, error) {
 	job, err := queue.Decode(payload)
 	if err == nil && job.ID() != id {
-		err = errOtherSession
+		err = queue.ErrOtherSession
 	}
 	if err != nil {
-		return sess.Job{}, fmt.Errorf("%w (%w)", ErrNoRecord, err)
+		return session.Job{}, fmt.Errorf("%w (%w)", ErrNoRecord, err)
 	}
 	return job, nil
 }
@@ -155,7 +155,7 @@ const (
 
 // ensureNew makes sure of the task after the record was changed. One that runs
 // just now may be the run that gave up, about to end: it is waited for.
-func (d *Redelivery) ensureNew(ctx context.Context, job sess.Job) error {
+func (d *Redelivery) ensureNew(ctx context.Context, job session.Job) error {
 	for begun := time.Now(); ; {
 		if err := d.tasks.EnsureDelivery(ctx, job, 0); err != nil {
 			return err
@@ -178,16 +178,14 @@ func (d *Redelivery) ensureNew(ctx context.Context, job sess.Job) error {
 
 // mendRedeliveries makes sure of the tasks of events that are to be delivered
 // again: whoever asked for it may have died in between.
-func (w *Worker) mendRedeliveries(ctx context.Context) {
+func (w *Worker) mendRedeliveries(ctx context.Context) error {
 	ids, err := w.records.GivenUp(ctx, time.Time{})
 	for batch := range slices.Chunk(ids, redeliveryBatch) {
 		if err = w.mendBatch(ctx, batch); err != nil {
 			break
 		}
 	}
-	if err != nil {
-		w.log.Debug("looking for redeliveries failed", "error", err)
-	}
+	return err
 }
 
 // redeliveryBatch is how many records are looked at by one command.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
-	sess "github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 // The tests of this file are about rolling deploys: processes with different
@@ -19,7 +19,7 @@ import (
 
 // oldTask enqueues a task as an older release did: with asynq's timeout by the
 // settings of the process that enqueued it.
-func (w *world) oldTask(made func(sess.Job) (*asynq.Task, error), name, token string, timeout, after time.Duration) {
+func (w *world) oldTask(made func(session.Job) (*asynq.Task, error), name, token string, timeout, after time.Duration) {
 	w.t.Helper()
 	follow, err := w.tasks.GetTaskInfo(queue.Follow, "default:"+token)
 	if err != nil {

@@ -27,6 +27,7 @@ import (
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/redistest"
+	"github.com/identwatch/identwatch/internal/settle"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -351,14 +352,14 @@ func (w *world) await(what string, within time.Duration, holds func() bool) time
 }
 
 // awaitEnd waits until the session's follow task is completed and returns its result.
-func (w *world) awaitEnd(token string, within time.Duration) taskResult {
+func (w *world) awaitEnd(token string, within time.Duration) settle.Result {
 	w.t.Helper()
 	return w.awaitTask(queue.Follow, token, within)
 }
 
-func (w *world) awaitTask(queue, token string, within time.Duration) taskResult {
+func (w *world) awaitTask(queue, token string, within time.Duration) settle.Result {
 	w.t.Helper()
-	var result taskResult
+	var result settle.Result
 	w.await("the end of "+queue+" "+token, within, func() bool {
 		info, err := w.tasks.GetTaskInfo(queue, "default:"+token)
 		if err != nil || info.State != asynq.TaskStateCompleted {

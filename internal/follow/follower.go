@@ -24,9 +24,7 @@ type Options struct {
 	Accounts int           // how many accounts there are
 	// Goroutines of each pool.
 	Polls, Posts, Hands, Removals int
-	// LogPanic is told of a step that panicked.
-	LogPanic func(session string, cause any)
-	Log      *slog.Logger
+	Log                           *slog.Logger
 }
 
 // Records says who holds a session, by what Redis knows.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/defect"
 	"github.com/identwatch/identwatch/internal/fair"
 )
 
@@ -81,7 +82,7 @@ func (p *pool) safely(ctx context.Context, s *Session) (n Next) {
 		if cause == nil {
 			return
 		}
-		p.follower.opts.LogPanic(s.ID, cause)
+		defect.Log(p.follower.opts.Log, s.ID, cause)
 		s.panics++
 		n = In(time.Duration(s.panics)*time.Second, s.step)
 		if s.panics >= maxPanics {

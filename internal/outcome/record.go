@@ -230,3 +230,6 @@ func count(s string) int {
 	}
 	return n
 }
+
+// IsOver reports whether the removal has ended: it is tried no more.
+func (r Removal) IsOver() bool { return r == Removed || r == RemovedUnknown }

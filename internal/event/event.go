@@ -1,4 +1,6 @@
-package worker
+// Package event makes the event of a session's outcome: from a final answer of
+// MarkSign, or from a reason of our own. It posts nothing and stores nothing.
+package event
 
 import (
 	"bytes"
@@ -10,7 +12,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
-	sess "github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -22,22 +24,28 @@ var ownMessages = map[string]string{
 	webhook.ReasonInternal:       "a defect in identwatch",
 }
 
-// eventID is the event's webhook-id: a function of account and token alone, so
+// ID is the event's webhook-id: a function of account and token alone, so
 // that every attempt, by whichever worker, carries the same.
-func eventID(sessionID string) string {
+func ID(sessionID string) string {
 	sum := sha256.Sum256([]byte("identwatch event\x00" + sessionID))
 	return "evt_" + hex.EncodeToString(sum[:16])
 }
 
-// ending is what the event of a session is made from, beside the outcome itself.
-type ending struct {
-	session sess.Job
-	polls   int
-	at      time.Time // the event's timestamp
+// IsOwn reports whether a reason is ours, not MarkSign's.
+func IsOwn(reason string) bool {
+	_, own := ownMessages[reason]
+	return own
 }
 
-// answered is the outcome that a final answer of MarkSign stands for.
-func (e ending) answered(a marksign.Answer) (outcome.Result, error) {
+// Ending is what an event is made from, beside the outcome itself.
+type Ending struct {
+	Job   session.Job
+	Polls int       // how many polls it took
+	At    time.Time // the event's timestamp
+}
+
+// Answered is the outcome that a final answer of MarkSign stands for.
+func (e Ending) Answered(a marksign.Answer) (outcome.Result, error) {
 	if a.Verdict == marksign.Identified {
 		return e.identified(a.Identity)
 	}
@@ -49,19 +57,19 @@ func (e ending) answered(a marksign.Answer) (outcome.Result, error) {
 	return e.failed(typ, webhook.Error{Code: a.Code, Reason: a.Reason, Message: a.Message})
 }
 
-func (e ending) identified(id *marksign.Identity) (outcome.Result, error) {
+func (e Ending) identified(id *marksign.Identity) (outcome.Result, error) {
 	data := e.data()
 	data.Person = &webhook.Person{Name: id.Name, Surname: id.Surname, Code: id.Code, Country: id.Country}
-	peps := webhook.NewCheck(id.PEPs, slices.Contains(e.session.Checks, sess.PEPs))
-	sanctions := webhook.NewCheck(id.Sanctions, slices.Contains(e.session.Checks, sess.Sanctions))
+	peps := webhook.NewCheck(id.PEPs, slices.Contains(e.Job.Checks, session.PEPs))
+	sanctions := webhook.NewCheck(id.Sanctions, slices.Contains(e.Job.Checks, session.Sanctions))
 	data.PEPs, data.Sanctions = &peps, &sanctions
 	data.Certificate = id.Certificate
 	data.Upstream = upstream(id, peps, sanctions)
 	return e.result(webhook.Completed, "", data)
 }
 
-// own is an outcome that is ours: MarkSign gave no final answer.
-func (e ending) own(reason string) (outcome.Result, error) {
+// Own is an outcome that is ours: MarkSign gave no final answer.
+func (e Ending) Own(reason string) (outcome.Result, error) {
 	typ := webhook.Failed
 	if reason == webhook.ReasonDeadline {
 		typ = webhook.Expired
@@ -69,39 +77,39 @@ func (e ending) own(reason string) (outcome.Result, error) {
 	return e.failed(typ, webhook.Error{Reason: reason, Message: ownMessages[reason]})
 }
 
-func (e ending) failed(typ webhook.Type, cause webhook.Error) (outcome.Result, error) {
+func (e Ending) failed(typ webhook.Type, cause webhook.Error) (outcome.Result, error) {
 	data := e.data()
 	data.Error = &cause
 	return e.result(typ, cause.Reason, data)
 }
 
-func (e ending) data() webhook.Data {
-	return webhook.Data{Token: e.session.Token, Reference: e.session.Reference, Method: string(e.session.Method)}
+func (e Ending) data() webhook.Data {
+	return webhook.Data{Token: e.Job.Token, Reference: e.Job.Reference, Method: string(e.Job.Method)}
 }
 
-func (e ending) result(typ webhook.Type, reason string, data webhook.Data) (outcome.Result, error) {
-	body, err := webhook.Event{Type: typ, Timestamp: e.at, Data: data}.Marshal()
+func (e Ending) result(typ webhook.Type, reason string, data webhook.Data) (outcome.Result, error) {
+	body, err := webhook.Event{Type: typ, Timestamp: e.At, Data: data}.Marshal()
 	if err != nil {
 		return outcome.Result{}, err
 	}
 	return outcome.Result{
-		Type: string(typ), Reason: reason, Polls: e.polls, Time: e.at, Body: body, Instructions: instructionsOf(e.session),
+		Type: string(typ), Reason: reason, Polls: e.Polls, Time: e.At, Body: body, Instructions: instructionsOf(e.Job),
 	}, nil
 }
 
 // instructionsOf is what is sealed with the result of a session.
-func instructionsOf(s sess.Job) *outcome.Instructions {
+func instructionsOf(job session.Job) *outcome.Instructions {
 	sealed := &outcome.Instructions{
-		Account: s.Account, CallbackURL: s.CallbackURL, Method: string(s.Method), Locale: s.Locale, Reference: s.Reference,
+		Account: job.Account, CallbackURL: job.CallbackURL, Method: string(job.Method), Locale: job.Locale, Reference: job.Reference,
 	}
-	for _, c := range s.Checks {
+	for _, c := range job.Checks {
 		sealed.Checks = append(sealed.Checks, string(c))
 	}
 	return sealed
 }
 
-// upstream is what MarkSign sent beside what the event names. A check of a shape
-// that holds no record that can be told is among it, for nothing is dropped.
+// upstream is what MarkSign sent beside what the event names. Nothing is dropped: a check
+// whose records cannot be read is among it.
 func upstream(id *marksign.Identity, peps, sanctions webhook.Check) json.RawMessage {
 	odd := make(map[string]json.RawMessage)
 	for name, check := range map[string]struct {

@@ -1,4 +1,4 @@
-package worker
+package settle
 
 import (
 	"encoding/json"
@@ -7,10 +7,11 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
-// taskResult is what asynqmon shows of a finished task. Nothing in it is personal.
-type taskResult struct {
+// Result is what asynqmon shows of a finished task. Nothing in it is personal.
+type Result struct {
 	Outcome   string          `json:"outcome"`
 	Reason    string          `json:"reason,omitempty"`
 	Delivery  outcome.State   `json:"delivery"`
@@ -31,7 +32,7 @@ type taskResult struct {
 // writeResult is called by the run that ends the task, and by no other: a
 // ResultWriter is dead once its handler returned.
 func writeResult(t *asynq.Task, r outcome.Record) error {
-	data, err := json.Marshal(taskResult{
+	data, err := json.Marshal(Result{
 		Outcome: r.Type, Reason: r.Reason, Delivery: r.State, Removal: r.Removal,
 		Polls: r.Polls, Attempts: r.Attempts, Removals: r.Removals, LastError: r.LastError, LastTrouble: r.Trouble,
 		StartedAt: r.Started, FinalAt: r.Final, EndedAt: r.Ended, RemovedAt: r.RemovedAt,
@@ -41,7 +42,7 @@ func writeResult(t *asynq.Task, r outcome.Record) error {
 		return err
 	}
 	if _, err := t.ResultWriter().Write(data); err != nil {
-		return errRedis()
+		return queue.NoRedis()
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
-package worker
+package account
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -18,6 +17,10 @@ type trouble struct {
 	told   bool      // this one was logged
 	polls  int       // that failed since it began
 }
+
+// Saw logs that MarkSign's trouble begins, again each minute while it lasts, and
+// that it is over.
+func (a *Account) Saw(answer marksign.Answer) { a.trouble.saw(answer, a.log) }
 
 // saw logs that trouble begins, again each alertPause while it lasts, and that it
 // is over. A rejected access token is reported by the account's circuit.
@@ -46,23 +49,3 @@ func (t *trouble) saw(a marksign.Answer, log *slog.Logger) {
 
 // seconds is the time since then, to the millisecond.
 func seconds(since time.Time) float64 { return time.Since(since).Round(time.Millisecond).Seconds() }
-
-// noteTrouble writes the cause into the session's record if it is another than
-// before. It is for people to see, so that it is not insisted on.
-func (w *Worker) noteTrouble(ctx context.Context, s *session, a marksign.Answer) {
-	if a.Verdict != marksign.Temporary && a.Verdict != marksign.Rejected || a.Detail == s.cause {
-		return
-	}
-	if err := w.records.NoteTrouble(ctx, s.record(), w.holder, a.Detail); err != nil {
-		w.log.Debug("noting MarkSign's trouble failed", "session", s.id, "error", err)
-		return
-	}
-	s.cause = a.Detail
-}
-
-// logTakeovers says how many sessions were taken over since the last call.
-func (w *Worker) logTakeovers() {
-	if n := w.takeovers.Swap(0); n > 0 {
-		w.log.Info("took sessions over that another worker, or this one before, had followed", "sessions", n)
-	}
-}

@@ -1,4 +1,4 @@
-package worker
+package poll
 
 import (
 	"errors"
@@ -21,7 +21,8 @@ func DefaultPace() Pace {
 	return Pace{{0, time.Second}, {30 * time.Second, 2 * time.Second}, {time.Minute, 3 * time.Second}, {2 * time.Minute, 5 * time.Second}}
 }
 
-func (p Pace) validate() error {
+// Validate says what is wrong with the steps.
+func (p Pace) Validate() error {
 	if len(p) == 0 || p[0].From != 0 {
 		return errors.New("the first step of Pace is not from zero")
 	}

@@ -1,4 +1,4 @@
-package worker
+package queue
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/insist"
 )
 
 // patient makes asynq wait if Redis refuses a script, as a full or read-only one
@@ -25,8 +27,8 @@ func newPatient(rdb redis.UniversalClient) patient {
 const (
 	refusalPause = 100 * time.Millisecond
 	// notesFirst is from the last refusal to the first task. Notes are tried again
-	// each maxInsistPause.
-	notesFirst = refusalPause + 3*maxInsistPause
+	// each insist.LongestPause.
+	notesFirst = refusalPause + 3*insist.LongestPause
 )
 
 // EvalSha is what every script of asynq's runs by.

@@ -1,0 +1,154 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/identwatch/identwatch/internal/account"
+	"github.com/identwatch/identwatch/internal/fair"
+	"github.com/identwatch/identwatch/internal/follow"
+	"github.com/identwatch/identwatch/internal/insist"
+	"github.com/identwatch/identwatch/internal/lease"
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/poll"
+	"github.com/identwatch/identwatch/internal/queue"
+	"github.com/identwatch/identwatch/internal/remove"
+	"github.com/identwatch/identwatch/internal/repair"
+	"github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/settle"
+)
+
+const (
+	// Runs of tasks at once; those of webhook:deliver are DeliveryConcurrency.
+	followRuns = 32
+	removeRuns = 16
+	// removeWorkers bounds the first DELETEs, and handWorkers the hand-overs to
+	// webhook:deliver, which wait for nothing but Redis.
+	removeWorkers = 32
+	handWorkers   = 32
+	// postPatience is for how long a first post waits for a free slot before
+	// webhook:deliver gets it, and slotPause how often the wait looks.
+	postPatience = time.Second
+	slotPause    = 50 * time.Millisecond
+	// resumeSpread is within which the sessions of an account are polled that
+	// MarkSign accepts again.
+	resumeSpread = 300 * time.Millisecond
+	// alertPause is between two log lines about the same trouble.
+	alertPause = time.Minute
+)
+
+// join makes the parts and puts them together.
+func (w *Worker) join(keys *outcome.Keyring) {
+	o := w.opts
+	w.metrics = newMetrics(o.Metrics, w.accounts)
+	w.records = outcome.NewStore(outcome.Config{
+		Redis: o.Redis, Keyring: keys, SessionTimeout: o.SessionTimeout,
+		DeliveryWindow: o.DeliveryWindow, RedeliveryWindow: o.RedeliveryWindow,
+	})
+	w.tasks = queue.NewList(o.Redis)
+	for _, name := range []string{queue.Follow, queue.Deliver, queue.Remove} {
+		w.queues = append(w.queues, lease.NewQueue(o.Redis, name))
+	}
+	w.further = w.queues[1:]
+	w.notes = insist.NewNotes(w.working, w.log)
+	w.settler = settle.New(settle.Options{Records: w.records, Tasks: w.tasks, RecordsLost: w.metrics.recordsLost, Log: w.log})
+	w.poller = poll.New(poll.Options{
+		Records: w.records, Holder: w.holder, Pace: o.Pace, Rate: o.PollRate, Log: w.log,
+		Metrics: poll.Metrics{Polls: w.metrics.polls, Seconds: w.metrics.pollSeconds, RateWait: w.metrics.rateWait, Unusable: w.metrics.unusable},
+	})
+	w.remover = remove.New(remove.Options{
+		Records: w.records, Tasks: w.tasks, Settler: w.settler, Notes: w.notes, Slots: fair.New(removeRuns, len(w.accounts)),
+		Timeout: o.ShutdownTimeout - claimMargin, Removals: w.metrics.removals, Log: w.log,
+	})
+	w.hosts = newHosts(max(o.DeliveryConcurrency/2, 1), w.log)
+	w.follower = follow.New(follow.Options{
+		Tasks: w.queues[0], Records: held{w.records, w.holder}, Lease: o.Lease, Limit: o.FollowLimit, Accounts: len(w.accounts),
+		Polls: o.PollWorkers, Posts: o.DeliveryConcurrency, Hands: handWorkers, Removals: removeWorkers, Log: w.log,
+	})
+	w.repairer = repair.New(repair.Options{
+		Queues: []repair.Queue{
+			{Tasks: w.queues[0], LongestPause: maxLease, Spread: time.Second},
+			{Tasks: w.queues[1], LongestPause: longestPause, Spread: time.Minute, Scheduled: true},
+			{Tasks: w.queues[2], LongestPause: remove.LongestPause, Spread: time.Minute, Scheduled: true},
+		},
+		Redeliveries: w.mendRedeliveries, Metrics: repair.Metrics{Tasks: w.metrics.queueTasks, Age: w.metrics.queueAge}, Log: w.log,
+	})
+	for name, a := range w.accounts {
+		a.OnAccepted(func() { w.follower.Hasten(name, resumeSpread, wasRejected) })
+	}
+}
+
+// wasRejected picks the sessions that wait because MarkSign rejected their account.
+func wasRejected(step follow.Step) bool {
+	p, polls := step.(polling)
+	return polls && p.state.Resume()
+}
+
+// held is what the records say of the sessions that this worker follows.
+type held struct {
+	records *outcome.Store
+	holder  string
+}
+
+// HeldByOthers is called by the follower.
+func (h held) HeldByOthers(ctx context.Context, ids []string) (map[string]bool, error) {
+	return h.records.HeldByOthers(ctx, ids, h.holder)
+}
+
+// Forget is called by the follower.
+func (h held) Forget(ctx context.Context, id string) error {
+	return h.records.Forget(ctx, outcome.Session{ID: id}, h.holder)
+}
+
+// servers run the tasks of the three queues.
+type servers struct{ follow, deliver, remove *queue.Server }
+
+func (w *Worker) startServers() (servers, error) {
+	s := servers{
+		follow:  w.newServer(w.queues[0], followRuns, w.follow),
+		deliver: w.newServer(w.queues[1], w.opts.DeliveryConcurrency, w.deliver),
+		remove:  w.newServer(w.queues[2], removeRuns, w.remover.Run),
+	}
+	for _, server := range []*queue.Server{s.follow, s.deliver, s.remove} {
+		if err := server.Start(); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// run runs a task of a session whose account is known.
+type run func(context.Context, *asynq.Task, *account.Account, session.Job) error
+
+func (w *Worker) newServer(q *lease.Queue, concurrency int, run run) *queue.Server {
+	return queue.NewServer(queue.ServerOptions{
+		Redis: w.opts.Redis, Queue: q, Concurrency: concurrency, Work: w.working, ShutdownTimeout: w.opts.ShutdownTimeout,
+		Trouble: w.repairer.Suspect, Log: w.log,
+		Handler: func(ctx context.Context, t *asynq.Task) error {
+			job, err := queue.Open(t, w.log)
+			if err != nil {
+				return err
+			}
+			a := w.accounts[job.Account]
+			if a == nil {
+				return w.waitForAccount(ctx, job)
+			}
+			return run(ctx, t, a, job)
+		},
+	})
+}
+
+// waitForAccount leaves a task to a worker that knows its account. The log reports
+// sessions that nobody would ever take.
+func (w *Worker) waitForAccount(ctx context.Context, job session.Job) error {
+	if _, err := w.records.Keep(ctx, outcome.Of(job)); err != nil {
+		w.log.Debug("keeping a record failed", "session", job.ID(), "error", err)
+	}
+	w.metrics.unknownAccount.Inc()
+	w.unknownAccounts.Do(func() {
+		w.log.Warn("sessions wait for an account that this worker does not have; name it in ACCOUNTS, or have them enqueued with another", "account", job.Account)
+	})
+	return queue.NoAccount()
+}
