@@ -215,7 +215,7 @@ func TestAccounts_ARejectedOneResumesByItself(t *testing.T) {
 		if took > rejectedPause+time.Second {
 			t.Errorf("it took %v", took)
 		}
-		if len(p.Rejected()) != 0 || !strings.Contains(w.logs.String(), "takes the account's access token again") {
+		if len(p.Rejected()) != 0 || !strings.Contains(w.logs.String(), "accepts the account's access token again") {
 			t.Errorf("rejected: %q", p.Rejected())
 		}
 	})

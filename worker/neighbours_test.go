@@ -109,7 +109,7 @@ func TestAccounts_ARefusedRemovalSaysNothingOfTheToken(t *testing.T) {
 		w.await("five are delivered", 10*time.Second, func() bool { return len(w.receiver.of("ends-4")) == 1 })
 		rejecting.Store(true)
 		time.Sleep(time.Minute)
-		if n := strings.Count(w.logs.String(), "takes the account's access token again"); n > 0 || len(p.Rejected()) != 1 {
+		if n := strings.Count(w.logs.String(), "accepts the account's access token again"); n > 0 || len(p.Rejected()) != 1 {
 			t.Errorf("%d times the log says that the token is taken again; rejected: %q", n, p.Rejected())
 		}
 	})

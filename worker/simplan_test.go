@@ -163,7 +163,7 @@ func (d simDice) settings() simSettings {
 		delivery:   pickOne(d, 2*second, 3*second, 5*second, 9*second),
 		window:     pickOne(d, 15*second, 40*second, 5*time.Minute, time.Hour, 72*time.Hour),
 		redelivery: pickOne(d, -1, time.Minute, time.Hour, 168*time.Hour),
-		pace:       pickOne(d, Pace{{0, second}}, Pace{{0, 500 * time.Millisecond}}, DefaultPace()),
+		pace:       pickOne(d, Pace{{From: 0, Every: second}}, Pace{{From: 0, Every: 500 * time.Millisecond}}, DefaultPace()),
 		polls:      pickOne(d, 2, 4, 32),
 		posts:      pickOne(d, 2, 4, 32),
 		limit:      pickOne(d, 2, 4, 50, 50),

@@ -3,8 +3,8 @@ package account
 import (
 	"cmp"
 	"errors"
-	"net/url"
 
+	"github.com/identwatch/identwatch/internal/address"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/webhook"
@@ -48,11 +48,7 @@ func (a *Account) Hold(id string, why error) webhook.Result {
 
 // Receiver names the host of a session's events, apart for each account.
 func (a *Account) Receiver(job session.Job) string {
-	to, err := url.Parse(a.callback(job))
-	if err != nil {
-		return a.name + " "
-	}
-	return a.name + " " + to.Host
+	return a.name + " " + address.HostOf(a.callback(job))
 }
 
 // callback is where a session's events are posted, as far as its task says.
