@@ -96,7 +96,7 @@ func runReceive(cmd *cobra.Command, flags receiveFlags) error {
 		Conduct: receiver.Conduct{Answer: flags.answer, Delay: flags.delay},
 	})
 	server, err := httpd.Start(cmd.Context(), httpd.Options{
-		Addr: flags.listen, Handler: httpd.OwnNames(flags.listen, flags.hosts, receiverHandler(r)),
+		Addr: flags.listen, Handler: httpd.OwnNames(flags.listen, flags.hosts, r.WithReport()),
 	})
 	if err != nil {
 		return fmt.Errorf("opening --listen: %w", err)
@@ -109,21 +109,6 @@ func runReceive(cmd *cobra.Command, flags receiveFlags) error {
 	case <-server.Done():
 		return server.Err()
 	}
-}
-
-// receiverHandler adds to the receiver what scripts ask afterwards.
-func receiverHandler(r *receiver.Receiver) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", r)
-	mux.HandleFunc("GET /receiver/events", func(w http.ResponseWriter, _ *http.Request) {
-		events, refused := r.Events()
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(struct {
-			Events  []receiver.Seen `json:"events"`
-			Refused int             `json:"refused"` // requests that were not accepted
-		}{append([]receiver.Seen{}, events...), refused})
-	})
-	return mux
 }
 
 // deliveryPrinter prints a line for each request.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/internal/redistest"
 	"github.com/identwatch/identwatch/webhook"
@@ -52,9 +53,9 @@ func isReady(t *testing.T, base string) bool {
 	return status == http.StatusOK
 }
 
-func (w world) sessions(t *testing.T) []simulatedSession {
+func (w world) sessions(t *testing.T) []marksim.Report {
 	t.Helper()
-	var sessions []simulatedSession
+	var sessions []marksim.Report
 	getJSON(t, w.simulator+"/simulator/sessions", &sessions)
 	return sessions
 }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,7 +82,7 @@ func runSimulate(cmd *cobra.Command, flags simulateFlags) error {
 	printer := &simulatorPrinter{&printer{out: out}, flags.polls}
 	sim := marksim.New(marksim.Options{AccessToken: flags.accessToken, Seed: flags.seed, OnEvent: printer.print})
 	server, err := httpd.Start(cmd.Context(), httpd.Options{
-		Addr: flags.listen, Handler: httpd.OwnNames(flags.listen, flags.hosts, simulatorHandler(sim)),
+		Addr: flags.listen, Handler: httpd.OwnNames(flags.listen, flags.hosts, sim.WithReports()),
 	})
 	if err != nil {
 		return fmt.Errorf("opening --listen: %w", err)
@@ -94,67 +92,14 @@ func runSimulate(cmd *cobra.Command, flags simulateFlags) error {
 	if err := load.start(sim, cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	return awaitEnd(cmd.Context(), server, faults, sim)
-}
-
-// awaitEnd waits for ctx to end, and meanwhile sets the faults that are on, and
-// those of an outage while it lasts.
-func awaitEnd(ctx context.Context, server *httpd.Server, faults faultPlan, sim *marksim.Simulator) error {
-	for _, turn := range faults.turns() {
-		sim.SetFaults(turn.faults...)
-		var over <-chan time.Time // never, with the last
-		if turn.lasts > 0 {
-			over = time.After(turn.lasts)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-server.Done():
-			return server.Err()
-		case <-over:
-		}
-	}
-	return nil
-}
-
-// simulatorHandler adds to the simulated MarkSign what scripts ask afterwards.
-func simulatorHandler(sim *marksim.Simulator) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", sim)
-	mux.HandleFunc("GET /simulator/sessions", func(w http.ResponseWriter, _ *http.Request) {
-		sessions := []simulatedSession{}
-		for _, s := range sim.Sessions() {
-			sessions = append(sessions, newSimulatedSession(s))
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(sessions)
-	})
-	return mux
-}
-
-// simulatedSession is a session as scripts see it. Nothing in it is personal.
-type simulatedSession struct {
-	Token        string          `json:"token"`
-	Method       string          `json:"method"`
-	Outcome      marksim.Outcome `json:"outcome"`
-	StartedAt    time.Time       `json:"started_at"`
-	Polls        int             `json:"polls"`
-	FirstPollAt  time.Time       `json:"first_poll_at,omitzero"`
-	LastPollAt   time.Time       `json:"last_poll_at,omitzero"`
-	MaxPollGapMS int64           `json:"max_poll_gap_ms"`
-	FinalAt      time.Time       `json:"final_at,omitzero"`
-	FinalSeenAt  time.Time       `json:"final_seen_at,omitzero"`
-	FinalPolls   int             `json:"final_polls"`
-	Removes      int             `json:"removes"`
-	RemovedAt    time.Time       `json:"removed_at,omitzero"`
-}
-
-func newSimulatedSession(s marksim.Snapshot) simulatedSession {
-	return simulatedSession{
-		Token: s.Token, Method: s.Method, Outcome: s.Outcome, StartedAt: s.StartedAt,
-		Polls: s.Polls, FirstPollAt: s.FirstPollAt, LastPollAt: s.LastPollAt, MaxPollGapMS: s.MaxPollGap.Milliseconds(),
-		FinalAt: s.FinalAt, FinalSeenAt: s.FinalSeenAt, FinalPolls: s.FinalPolls,
-		Removes: s.Removes, RemovedAt: s.RemovedAt,
+	ctx, stop := context.WithCancel(cmd.Context())
+	defer stop()
+	go sim.Play(ctx, faults)
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-server.Done():
+		return server.Err()
 	}
 }
 

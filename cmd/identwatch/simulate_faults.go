@@ -29,16 +29,10 @@ func (f *faultFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.outage, "outage", "", "`after,for`: close every connection for a time, such as 20s,10s")
 }
 
-// faultPlan is what goes wrong all the time, and when nothing works.
-type faultPlan struct {
-	always       marksim.Faults
-	after, lasts time.Duration // of the outage; lasts 0 is none
-}
-
-func (f *faultFlags) parse() (faultPlan, error) {
-	plan := faultPlan{always: f.faults}
+func (f *faultFlags) parse() (marksim.Plan, error) {
+	plan := marksim.Plan{Always: f.faults}
 	third := f.broken / 3
-	plan.always.HTML, plan.always.Cut, plan.always.WrongShape = third, third, third
+	plan.Always.HTML, plan.Always.Cut, plan.Always.WrongShape = third, third, third
 	sum := f.broken
 	for name, rate := range map[string]float64{
 		"errors": f.faults.ServerError, "too-many": f.faults.TooMany, "hang": f.faults.Hang,
@@ -55,32 +49,11 @@ func (f *faultFlags) parse() (faultPlan, error) {
 		return plan, nil
 	}
 	var err error
-	plan.after, plan.lasts, err = parseTwo("outage", f.outage)
-	if err == nil && plan.lasts == 0 {
+	plan.After, plan.Lasts, err = parseTwo("outage", f.outage)
+	if err == nil && plan.Lasts == 0 {
 		err = usagef("--outage %q lasts no time: write for how long, such as 20s,10s", f.outage)
 	}
 	return plan, err
-}
-
-// turn is a time with its faults; the last lasts for ever, which is 0.
-type turn struct {
-	faults []marksim.Faults
-	lasts  time.Duration
-}
-
-// turns are before the outage, the outage, and after it.
-func (p faultPlan) turns() []turn {
-	always := turn{faults: []marksim.Faults{p.always}}
-	if p.lasts == 0 {
-		return []turn{always}
-	}
-	outage := turn{faults: []marksim.Faults{{Outage: true}}, lasts: p.lasts}
-	if p.after == 0 {
-		return []turn{outage, always}
-	}
-	before := always
-	before.lasts = p.after
-	return []turn{before, outage, always}
 }
 
 // parseTwo reads two durations that are not negative, "5s,25s".

@@ -1,12 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -64,37 +63,24 @@ func (l load) start(sim *marksim.Simulator, stdout io.Writer) error {
 	if l.sessions == 0 {
 		return nil
 	}
-	var tokens bytes.Buffer
-	for i := range l.sessions {
-		token := rand.Text()
-		sim.Add(token, l.method, l.person(i))
-		tokens.WriteString(token + "\n")
-	}
+	tokens := strings.Join(sim.AddMany(l.sessions, l.method, l.from, l.to), "\n") + "\n"
 	if l.file == "-" {
-		_, err := stdout.Write(tokens.Bytes())
+		_, err := io.WriteString(stdout, tokens)
 		return err
 	}
-	if err := writeWhole(l.file, tokens.Bytes()); err != nil {
+	if err := writeWhole(l.file, tokens); err != nil {
 		return fmt.Errorf("writing --sessions-file: %w", err)
 	}
 	return nil
 }
 
-// person is an invented one of the nineteenth century, and so nobody.
-func (l load) person(i int) marksim.Person {
-	return marksim.Person{
-		Name: "VARDENIS", Surname: "PAVARDENIS", Code: fmt.Sprintf("1010101%04d", i%10_000), Country: "LT",
-		AfterMin: l.from, AfterMax: l.to,
-	}
-}
-
-func writeWhole(path string, content []byte) error {
+func writeWhole(path, content string) error {
 	draft, err := os.CreateTemp(filepath.Dir(path), ".tokens-*")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(draft.Name()) }() // it is gone where all went well
-	_, err = draft.Write(content)
+	_, err = draft.WriteString(content)
 	if closeErr := draft.Close(); err == nil {
 		err = closeErr
 	}

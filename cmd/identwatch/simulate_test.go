@@ -39,7 +39,7 @@ func TestSimulate_StartsByScriptAndTells(t *testing.T) {
 	}
 	p.stdout.match(t, `start_refused +"-" error 40003`)
 	token := p.stdout.match(t, `started +"([^"]+)" ok`)
-	var sessions []simulatedSession
+	var sessions []marksim.Report
 	getJSON(t, base+"/simulator/sessions", &sessions)
 	if len(sessions) != 1 || sessions[0].Token != token || sessions[0].Outcome != marksim.Confirms {
 		t.Errorf("got %+v", sessions)
@@ -82,12 +82,11 @@ func TestFaultFlags_MakeThePlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	turns := plan.turns()
-	if len(turns) != 3 || turns[0].lasts != 20*time.Second || turns[1].lasts != 10*time.Second || turns[2].lasts != 0 {
-		t.Fatalf("got %+v", turns)
+	if plan.After != 20*time.Second || plan.Lasts != 10*time.Second {
+		t.Errorf("got %+v", plan)
 	}
-	if always := turns[2].faults[0]; always.Latency != time.Second || always.ServerError != 0.1 ||
-		always.HTML < 0.09 || always.Cut != always.HTML || always.WrongShape != always.HTML || !turns[1].faults[0].Outage {
-		t.Errorf("got %+v", turns)
+	if always := plan.Always; always.Latency != time.Second || always.ServerError != 0.1 ||
+		always.HTML < 0.09 || always.Cut != always.HTML || always.WrongShape != always.HTML {
+		t.Errorf("got %+v", plan)
 	}
 }
