@@ -39,7 +39,7 @@ func newAccounts(opts Options) (map[string]*account.Account, error) {
 
 // split returns the errors that errors.Join joined.
 func split(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // it is what account.New joined
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	return []error{err}

@@ -103,7 +103,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { w.repairer.Run(looping) })
 	loops.Go(func() { w.logTakeovers(looping) })
-	w.follower.Start(w.working)
+	w.follower.Start(w.working) //nolint:contextcheck // it outlives ctx: what is under way is finished
 	servers, err := w.startServers()
 	if err == nil {
 		w.running.Store(true)

@@ -77,7 +77,7 @@ func New(opts Options) (*Account, error) {
 	}
 	allowed, err := hostlist.Parse(opts.CallbackHosts)
 	if err != nil {
-		faults = append(faults, fmt.Errorf("CallbackHosts: %w", err)) //nolint:staticcheck // the name of a field
+		faults = append(faults, fmt.Errorf("CallbackHosts: %w", err))
 	}
 	if problem := session.AccountProblem(name); problem != "" {
 		faults = append(faults, fmt.Errorf("the name %s", problem))

@@ -13,7 +13,7 @@ import (
 
 // Pause is what a handler returns if its task is to run again. Redis stores its
 // text and asynqmon shows it, so it holds nothing personal.
-type Pause struct {
+type Pause struct { //nolint:errname // asynq wants an error; to those who read it, it is a pause
 	After  time.Duration
 	Why    string
 	Failed bool // asynq counts it as a failure and as a retry

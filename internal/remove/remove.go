@@ -153,11 +153,11 @@ func (r *Remover) noteFailed(job session.Job, f outcome.FailedRemoval) (change o
 }
 
 func (r *Remover) logGivenUp(job session.Job, record outcome.Record, detail string) {
-	level := slog.LevelError
+	log := r.opts.Log.Error
 	if record.Reason == webhook.ReasonNotFound {
-		level = slog.LevelInfo // MarkSign knew no such session
+		log = r.opts.Log.Info // MarkSign knew no such session
 	}
-	r.opts.Log.Log(context.Background(), level, "the session could not be removed at MarkSign; it is tried no more", "session", job.ID(), "detail", detail)
+	log("the session could not be removed at MarkSign; it is tried no more", "session", job.ID(), "detail", detail)
 }
 
 // end notes how the removal ended.
