@@ -107,7 +107,7 @@ func (d *demo) startSessions(ctx context.Context) error {
 			d.tokens = append(d.tokens, s.Token)
 		}
 		if ctx.Err() != nil {
-			return nil // conclude names what is missing
+			return nil //nolint:nilerr // conclude names what is missing
 		}
 		if err != nil {
 			return err
