@@ -33,7 +33,7 @@ func (w *Worker) open(ctx context.Context, a *account.Account, job session.Job, 
 // not tell, or tells another story than the record.
 func (w *Worker) remake(ctx context.Context, a *account.Account, job session.Job, r outcome.Record) (outcome.Result, bool) {
 	if !a.Believes(job) {
-		w.refuseUnsigned(a, job) // the delivery goes on by its own schedule
+		w.taker.Refuse(a, job) // the delivery goes on by its own schedule
 		return outcome.Result{}, false
 	}
 	e := event.Ending{Job: job, Polls: r.Polls, At: r.EventTime}

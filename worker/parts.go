@@ -18,6 +18,7 @@ import (
 	"github.com/identwatch/identwatch/internal/repair"
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/internal/settle"
+	"github.com/identwatch/identwatch/internal/take"
 )
 
 const (
@@ -51,7 +52,9 @@ func (w *Worker) join(keys *outcome.Keyring) {
 	for _, name := range []string{queue.Follow, queue.Deliver, queue.Remove} {
 		w.queues = append(w.queues, lease.NewQueue(o.Redis, name))
 	}
-	w.further = w.queues[1:]
+	w.taker = take.New(take.Options{
+		Records: w.records, Holder: w.holder, Further: w.queues[1:], TakenOver: w.metrics.takenOver, Refused: w.metrics.refusedTasks, Log: w.log,
+	})
 	w.notes = insist.NewNotes(w.working, w.log)
 	w.settler = settle.New(settle.Options{Records: w.records, Tasks: w.tasks, RecordsLost: w.metrics.recordsLost, Log: w.log})
 	w.poller = poll.New(poll.Options{

@@ -22,6 +22,7 @@ import (
 	"github.com/identwatch/identwatch/internal/remove"
 	"github.com/identwatch/identwatch/internal/repair"
 	"github.com/identwatch/identwatch/internal/settle"
+	"github.com/identwatch/identwatch/internal/take"
 )
 
 // Worker follows sessions. Any number of workers, in any number of processes,
@@ -36,7 +37,6 @@ type Worker struct {
 	records *outcome.Store
 	tasks   queue.List
 	queues  []*lease.Queue // of the follow, deliver and remove tasks
-	further []*lease.Queue // the latter two: of sessions that have their outcome
 
 	// working ends with the worker: a fact that a receiver or MarkSign told is
 	// written down even if the run of its task is over.
@@ -44,6 +44,7 @@ type Worker struct {
 	abort   context.CancelFunc
 	notes   insist.Notes
 
+	taker    *take.Taker
 	follower *follow.Follower
 	poller   *poll.Poller
 	hosts    *hosts
@@ -51,9 +52,8 @@ type Worker struct {
 	settler  *settle.Settler
 	repairer *repair.Repairer
 
-	running   atomic.Bool
-	takeovers atomic.Int64 // not logged yet
-	claims    atomic.Int64 // numbers the claimants of first posts
+	running atomic.Bool
+	claims  atomic.Int64 // numbers the claimants of first posts
 	// unknownAccounts bounds the log of tasks that wait for an account.
 	unknownAccounts rate.Sometimes
 }
@@ -102,7 +102,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	looping, stopLoops := context.WithCancel(ctx)
 	var loops sync.WaitGroup
 	loops.Go(func() { w.repairer.Run(looping) })
-	loops.Go(func() { w.logTakeovers(looping) })
+	loops.Go(func() { w.taker.LogTakeovers(looping) })
 	w.follower.Start(w.working) //nolint:contextcheck // it outlives ctx: what is under way is finished
 	servers, err := w.startServers()
 	if err == nil {
@@ -162,20 +162,4 @@ func (w *Worker) register(ctx context.Context) bool {
 		}
 	}
 	return true
-}
-
-// logTakeovers says once a second how many sessions were taken over.
-func (w *Worker) logTakeovers(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if n := w.takeovers.Swap(0); n > 0 {
-				w.log.Info("took sessions over that another worker, or this one before, had followed", "sessions", n)
-			}
-		}
-	}
 }

@@ -1,0 +1,116 @@
+// Package take makes this process the holder of a session, in the session's record,
+// if the task may be believed. It decides nothing about what the session does next.
+package take
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/identwatch/identwatch/internal/account"
+	"github.com/identwatch/identwatch/internal/lease"
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
+	"github.com/identwatch/identwatch/internal/session"
+)
+
+// Options say how a Taker works. All are required.
+type Options struct {
+	Records *outcome.Store
+	Holder  string // names this process in the records
+	// Further are the queues of the tasks that come after an outcome.
+	Further   []*lease.Queue
+	TakenOver *prometheus.CounterVec // account
+	Refused   *prometheus.CounterVec // account
+	Log       *slog.Logger
+}
+
+// Taker takes sessions. It is safe for concurrent use.
+type Taker struct {
+	opts  Options
+	taken atomic.Int64 // over from others, and not logged yet
+}
+
+// New makes a Taker.
+func New(opts Options) *Taker { return &Taker{opts: opts} }
+
+// Vouch refuses a task that is not signed, unless the session has its outcome: then
+// the task decides nothing any more. The error is what the handler returns.
+func (t *Taker) Vouch(ctx context.Context, a *account.Account, job session.Job) error {
+	if a.Believes(job) {
+		return nil
+	}
+	r, err := t.opts.Records.Read(ctx, outcome.Of(job))
+	switch {
+	case err != nil:
+		return queue.NoRedis()
+	case r.State == outcome.None, r.State == outcome.Following:
+		t.Refuse(a, job)
+		return queue.Unsigned()
+	}
+	return nil
+}
+
+// Refuse counts and logs a task that is not signed: what nobody signed is not acted
+// on, and what was forgotten when the keys were set up is not lost.
+func (t *Taker) Refuse(a *account.Account, job session.Job) {
+	t.opts.Refused.WithLabelValues(a.Name()).Inc()
+	a.WarnUnsigned(job.ID())
+}
+
+// Take makes this process the session's holder, unless it is full. A session that
+// already had its outcome gets no new record. The error is what the handler returns.
+func (t *Taker) Take(ctx context.Context, job session.Job, full bool) (outcome.Record, error) {
+	r, err := t.take(ctx, job, full)
+	if err != nil {
+		t.opts.Log.Error("taking a session failed", "session", job.ID(), "error", err)
+		return r, queue.NoRedis()
+	}
+	return r, nil
+}
+
+func (t *Taker) take(ctx context.Context, job session.Job, full bool) (outcome.Record, error) {
+	if full {
+		return t.opts.Records.Read(ctx, outcome.Of(job))
+	}
+	further, err := t.WentFurther(ctx, job)
+	switch {
+	case err != nil:
+		return outcome.Record{}, err
+	case further:
+		return t.opts.Records.TakeOver(ctx, outcome.Of(job), t.opts.Holder)
+	}
+	return t.opts.Records.Follow(ctx, outcome.Of(job), t.opts.Holder)
+}
+
+// WentFurther reports whether a task proves that the session had its outcome.
+func (t *Taker) WentFurther(ctx context.Context, job session.Job) (bool, error) {
+	return lease.AnyKnows(ctx, t.opts.Further, job.ID())
+}
+
+// Count counts a session that another worker, or this one before, had followed.
+func (t *Taker) Count(a *account.Account, r outcome.Record) {
+	if r.Now.Sub(r.Started) >= time.Second {
+		t.opts.TakenOver.WithLabelValues(a.Name()).Inc()
+		t.taken.Add(1)
+	}
+}
+
+// LogTakeovers says once a second how many sessions were taken over, until ctx ends.
+func (t *Taker) LogTakeovers(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if n := t.taken.Swap(0); n > 0 {
+				t.opts.Log.Info("took sessions over that another worker, or this one before, had followed", "sessions", n)
+			}
+		}
+	}
+}
