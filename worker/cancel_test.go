@@ -13,14 +13,25 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
 )
 
-// inspector is one with connections of its own.
-func (w *world) inspector(hooks ...redis.Hook) *Inspector {
+// named is the name of a session of the default account.
+func named(token string) session.Name {
+	name, err := session.NewName("", token)
+	if err != nil {
+		panic(err)
+	}
+	return name
+}
+
+// admin is one with connections of its own.
+func (w *world) admin(hooks ...redis.Hook) *admin.Sessions {
 	rdb := redis.NewClient(&redis.Options{
 		Addr: "127.0.0.1:1", Dialer: func(context.Context, string, string) (net.Conn, error) { return w.mini.Dial() },
 	})
@@ -28,14 +39,14 @@ func (w *world) inspector(hooks ...redis.Hook) *Inspector {
 		rdb.AddHook(hook)
 	}
 	w.stops = append(w.stops, func() { rdb.Close() })
-	return NewInspector(rdb)
+	return admin.New(rdb)
 }
 
 // cancel cancels a session, which must succeed.
-func (w *world) cancel(token string) SessionStatus {
+func (w *world) cancel(token string) admin.Status {
 	w.t.Helper()
-	status, err := w.inspector().Cancel(w.ctx, "", token)
-	if err != nil || status.State != Cancelled || status.Token != token {
+	status, err := w.admin().Cancel(w.ctx, named(token))
+	if err != nil || status.State != admin.Cancelled || status.Token != token {
 		w.t.Fatalf("cancelled: %+v, %v", status, err)
 	}
 	return status
@@ -85,7 +96,7 @@ func TestCancel_PostsNothingAndRemovesTheSession(t *testing.T) {
 		if strings.Contains(w.logs.String(), "deleted or archived") {
 			t.Error("the log blames an operator")
 		}
-		if status, err := w.inspector().Session(w.ctx, "", "a"); err != nil || status.State != Cancelled || status.Removal != "removed" {
+		if status, err := w.admin().Status(w.ctx, named("a")); err != nil || status.State != admin.Cancelled || status.Removal != "removed" {
 			t.Errorf("afterwards: %+v, %v", status, err)
 		}
 	})
@@ -133,16 +144,12 @@ func TestCancel_OfAnUnknownSessionMakesNone(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, token := range []string{"unknown", "archived"} {
-			if status, err := w.inspector().Cancel(w.ctx, "", token); !errors.Is(err, ErrNoSession) || status != (SessionStatus{}) {
+			if status, err := w.admin().Cancel(w.ctx, named(token)); !errors.Is(err, admin.ErrNoSession) || status != (admin.Status{}) {
 				t.Errorf("%s: %+v, %v", token, status, err)
 			}
 			if r := w.record(token); r.State != outcome.None {
 				t.Errorf("%s has a record: %+v", token, r)
 			}
-		}
-		invalid := new(tasks.ValidationError)
-		if _, err := w.inspector().Cancel(w.ctx, "SHOP", "a:b"); !errors.As(err, &invalid) || len(invalid.Fields) != 2 {
-			t.Errorf("an impossible session: %v", err)
 		}
 	})
 }
@@ -153,8 +160,8 @@ func TestCancel_AfterAnotherOutcomeSaysWhich(t *testing.T) {
 		w.session("a", confirming(0))
 		w.awaitEnd("a", time.Minute)
 		for range 2 {
-			status, err := w.inspector().Cancel(w.ctx, "", "a")
-			if !errors.Is(err, ErrOutcomeFirst) || status.State != Removed || status.Outcome != "identification.completed" {
+			status, err := w.admin().Cancel(w.ctx, named("a"))
+			if !errors.Is(err, admin.ErrOutcomeFirst) || status.State != admin.Removed || status.Outcome != "identification.completed" {
 				t.Errorf("%+v, %v", status, err)
 			}
 		}
@@ -172,16 +179,16 @@ func TestCancel_AndAnOutcomeAtOnceAreOneStory(t *testing.T) {
 			w.session(fmt.Sprint("a", i), confirming(3*time.Second))
 		}
 		time.Sleep(2700 * time.Millisecond)
-		inspector := w.inspector()
+		sessions := w.admin()
 		cancelled := 0
 		for i := range n {
 			token := fmt.Sprint("a", i)
-			_, err := inspector.Cancel(w.ctx, "", token)
+			_, err := sessions.Cancel(w.ctx, named(token))
 			switch {
 			case err == nil:
 				cancelled++
 				defer w.checkCancelled(token)
-			case errors.Is(err, ErrOutcomeFirst):
+			case errors.Is(err, admin.ErrOutcomeFirst):
 				defer func() {
 					w.awaitEnd(token, time.Minute)
 					w.checkOneStory(token)
@@ -245,7 +252,7 @@ func TestCancel_OfASessionWhoseTaskIsGone(t *testing.T) {
 		if err := w.tasks.DeleteTask(queue.Follow, "default:a"); err != nil {
 			t.Fatal(err)
 		}
-		if status, err := w.inspector().Session(w.ctx, "", "a"); err != nil || status.State != Following {
+		if status, err := w.admin().Status(w.ctx, named("a")); err != nil || status.State != admin.Following {
 			t.Errorf("before: %+v, %v", status, err)
 		}
 		if status := w.cancel("a"); status.Removal != "unknown" {
@@ -282,7 +289,7 @@ func TestCancel_SaysWhereRedisFails(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.session("a", confirming(time.Hour))
 		w.mini.SetError("LOADING Redis is down in this test")
-		if status, err := w.inspector().Cancel(w.ctx, "", "a"); err == nil || status != (SessionStatus{}) {
+		if status, err := w.admin().Cancel(w.ctx, named("a")); err == nil || status != (admin.Status{}) {
 			t.Errorf("%+v, %v", status, err)
 		}
 		w.mini.SetError("")
@@ -299,8 +306,8 @@ func TestCancel_OfASessionThatIsBeingDelivered(t *testing.T) {
 		w.start()
 		w.session("a", confirming(0))
 		w.await("the hand-over", 10*time.Second, func() bool { return w.record("a").State == outcome.Handed })
-		status, err := w.inspector().Cancel(w.ctx, "", "a")
-		if !errors.Is(err, ErrOutcomeFirst) || status.State != Delivering || status.NextAttempt.IsZero() || status.LastError != "HTTP 503" {
+		status, err := w.admin().Cancel(w.ctx, named("a"))
+		if !errors.Is(err, admin.ErrOutcomeFirst) || status.State != admin.Delivering || status.NextAttempt.IsZero() || status.LastError != "HTTP 503" {
 			t.Errorf("%+v, %v", status, err)
 		}
 		if w.seen("a").Outcome != marksim.Confirms || w.seen("a").Removes != 0 {

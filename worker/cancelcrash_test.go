@@ -99,7 +99,7 @@ func cancelDying(t *testing.T, at int, before, after func(*world)) (steps int) {
 			w.session("a", confirming(12*time.Hour))
 			before(w)
 			line := &dying{at: at}
-			_, err := w.inspector(line).Cancel(w.ctx, "", "a")
+			_, err := w.admin(line).Cancel(w.ctx, named("a"))
 			if steps = len(line.names); (err != nil) != (at > 0) {
 				t.Fatalf("error %v, died at %d of %v", err, at, line.names)
 			}

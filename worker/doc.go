@@ -12,9 +12,9 @@
 // (renew.go). When the holder dies the task comes due, and whoever runs it takes
 // the session over from where its record says it stands.
 //
-// Beside the workers, an [Inspector] tells how sessions stand (inspect.go,
-// sessions.go) and cancels them (cancel.go), and a [Redelivery] has given-up events
-// posted once more (redeliver.go). They work through Redis alone.
+// What people and applications ask of sessions from outside is package admin's. It
+// leaves notes in records, and if it died before the task was there too, the workers
+// make it (redeliver.go).
 //
 // The package never reads the environment, and nothing personal leaves it but
 // in the event that is posted.

@@ -196,10 +196,10 @@ func TestRolling_RedeliveryWindow(t *testing.T) {
 				second.stop()
 				w.age(windows[0] / 2)
 				w.receiver.answer = nil
-				if list, err := w.redelivery().List(w.ctx, time.Time{}); err != nil || len(list) == 0 || list[0].Job.Token != "a" {
+				if list, err := w.admin().GivenUp(w.ctx, time.Time{}); err != nil || len(list) == 0 || list[0].Job.Token != "a" {
 					t.Errorf("listed: %+v, %v", list, err)
 				}
-				if err := w.redelivery().Redeliver(w.ctx, "default:a"); err != nil {
+				if err := w.admin().Redeliver(w.ctx, named("a")); err != nil {
 					t.Fatal(err)
 				}
 				w.start(with(windows[1]))

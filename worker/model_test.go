@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
@@ -274,9 +275,9 @@ func (l *life) stopSession(how string, which int) {
 			l.deleted[token] = true
 		}
 	default:
-		status, err := NewInspector(l.rdb).Cancel(l.ctx, "", token)
+		status, err := admin.New(l.rdb).Cancel(l.ctx, named(token))
 		switch {
-		case errors.Is(err, ErrNoSession), errors.Is(err, ErrOutcomeFirst):
+		case errors.Is(err, admin.ErrNoSession), errors.Is(err, admin.ErrOutcomeFirst):
 		case err != nil:
 			l.t.Fatal(err)
 		default:

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
@@ -24,19 +25,17 @@ func (w *world) giveUp(token string, change ...func(*tasks.Session)) {
 	w.receiver.answer = nil
 }
 
-func (w *world) redelivery() *Redelivery { return NewRedelivery(w.rdb) }
-
 func TestRedeliver_PostsTheSameEventOnceMore(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start()
 		w.giveUp("a", func(s *tasks.Session) { s.CallbackURL = "https://own.example:8443/hook" })
-		list, err := w.redelivery().List(w.ctx, time.Time{})
-		if err != nil || len(list) != 1 || list[0].Job.Token != "a" || list[0].Host("x") != "own.example:8443" ||
+		list, err := w.admin().GivenUp(w.ctx, time.Time{})
+		if err != nil || len(list) != 1 || list[0].Job.Token != "a" || list[0].Job.CallbackURL != "https://own.example:8443/hook" ||
 			list[0].Attempts != 1 || list[0].LastError != "HTTP 410" || list[0].Redelivered {
 			t.Fatalf("the list: %+v, %v", list, err)
 		}
 		for range 2 { // repeating it is safe
-			if err := w.redelivery().Redeliver(w.ctx, "default:a"); err != nil {
+			if err := w.admin().Redeliver(w.ctx, named("a")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -45,10 +44,10 @@ func TestRedeliver_PostsTheSameEventOnceMore(t *testing.T) {
 		if result.Delivery != outcome.Delivered || result.Attempts != 2 || w.seen("a").Removes != 1 {
 			t.Errorf("the task's result: %+v", result)
 		}
-		if err := w.redelivery().Redeliver(w.ctx, "default:a"); !errors.Is(err, ErrDataErased) {
+		if err := w.admin().Redeliver(w.ctx, named("a")); !errors.Is(err, admin.ErrDataErased) {
 			t.Errorf("again after the 2xx: %v", err)
 		}
-		if list, err := w.redelivery().List(w.ctx, time.Time{}); err != nil || len(list) != 0 {
+		if list, err := w.admin().GivenUp(w.ctx, time.Time{}); err != nil || len(list) != 0 {
 			t.Errorf("the list after the 2xx: %v, %v", list, err)
 		}
 		time.Sleep(5 * time.Second)
@@ -66,7 +65,7 @@ func TestRedeliver_BeginsTheScheduleAnew(t *testing.T) {
 			t.Fatalf("%+v", r)
 		}
 		before := len(w.receiver.of("a"))
-		if err := w.redelivery().Redeliver(w.ctx, "default:a"); err != nil {
+		if err := w.admin().Redeliver(w.ctx, named("a")); err != nil {
 			t.Fatal(err)
 		}
 		w.await("three attempts more", 2*time.Minute, func() bool { return len(w.receiver.of("a")) == before+3 })
@@ -78,7 +77,7 @@ func TestRedeliver_BeginsTheScheduleAnew(t *testing.T) {
 		}
 		w.await("the second end of the window", 2*time.Minute, func() bool { return w.record("a").State == outcome.GivenUp })
 		w.receiver.answer = nil
-		if err := w.redelivery().Redeliver(w.ctx, "default:a"); err != nil {
+		if err := w.admin().Redeliver(w.ctx, named("a")); err != nil {
 			t.Fatal(err)
 		}
 		w.await("the delivery", time.Minute, func() bool { return w.record("a").State == outcome.Delivered })
@@ -95,18 +94,18 @@ func TestRedeliver_WithinTheWindowAlone(t *testing.T) {
 		w.age(7*24*time.Hour - time.Hour)
 		w.receiver.answer = failing(1000, 500)
 		p = w.start()
-		if err := w.redelivery().Redeliver(w.ctx, "default:a"); err != nil {
+		if err := w.admin().Redeliver(w.ctx, named("a")); err != nil {
 			t.Errorf("an hour before the window's end: %v", err)
 		}
 		w.await("an attempt", time.Minute, func() bool { return len(w.receiver.of("a")) == 2 })
 		p.stop()
 		w.age(2 * time.Hour)
-		if err := w.redelivery().Redeliver(w.ctx, "default:b"); !errors.Is(err, ErrResultErased) {
+		if err := w.admin().Redeliver(w.ctx, named("b")); !errors.Is(err, admin.ErrResultErased) {
 			t.Errorf("after the window's end: %v", err)
 		}
 		w.start()
 		w.await("the end of the redelivery", time.Minute, func() bool { return w.record("a").State == outcome.GivenUp })
-		if list, err := w.redelivery().List(w.ctx, time.Time{}); err != nil || len(list) != 0 {
+		if list, err := w.admin().GivenUp(w.ctx, time.Time{}); err != nil || len(list) != 0 {
 			t.Errorf("the list after the window: %v, %v", list, err)
 		}
 	})
@@ -120,20 +119,20 @@ func (w *world) age(d time.Duration) {
 
 func TestRedeliver_SaysWhyNot(t *testing.T) {
 	inWorld(t, func(w *world) {
-		if err := w.redelivery().Redeliver(w.ctx, "default:unknown"); !errors.Is(err, ErrNoRecord) {
+		if err := w.admin().Redeliver(w.ctx, named("unknown")); !errors.Is(err, admin.ErrNoRecord) {
 			t.Errorf("unknown: %v", err)
 		}
 		w.start()
 		w.session("waiting", confirming(time.Hour))
 		w.await("the first poll", 5*time.Second, func() bool { return w.record("waiting").State == outcome.Following })
-		if err := w.redelivery().Redeliver(w.ctx, "default:waiting"); !errors.Is(err, ErrNotGivenUp) {
+		if err := w.admin().Redeliver(w.ctx, named("waiting")); !errors.Is(err, admin.ErrNotGivenUp) {
 			t.Errorf("followed: %v", err)
 		}
 		store := outcome.NewStore(outcome.Config{Redis: w.rdb})
 		if _, err := store.Cancel(w.ctx, outcome.Session{ID: "default:stopped"}, outcome.RemovalHanded); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.redelivery().Redeliver(w.ctx, "default:stopped"); !errors.Is(err, ErrCancelled) {
+		if err := w.admin().Redeliver(w.ctx, named("stopped")); !errors.Is(err, admin.ErrCancelled) {
 			t.Errorf("cancelled: %v", err)
 		}
 	})
@@ -166,7 +165,7 @@ func TestRedeliver_BeforeTheRemoval(t *testing.T) {
 		w.start()
 		w.session("a", confirming(0))
 		w.await("the end of delivery", time.Minute, func() bool { return w.record("a").State == outcome.GivenUp })
-		if err := w.redelivery().Redeliver(w.ctx, "default:a"); err != nil {
+		if err := w.admin().Redeliver(w.ctx, named("a")); err != nil {
 			t.Fatal(err)
 		}
 		w.await("both", time.Minute, func() bool { r := w.record("a"); return r.State == outcome.Delivered && r.Removal == outcome.Removed })
@@ -261,17 +260,17 @@ func TestRedeliver_ManyAtOnce(t *testing.T) {
 		for i := range n {
 			w.giveUp(fmt.Sprint("a", i))
 		}
-		list, err := w.redelivery().List(w.ctx, time.Time{})
+		list, err := w.admin().GivenUp(w.ctx, time.Time{})
 		if err != nil || len(list) != n {
 			t.Fatalf("%d are given up: %v", len(list), err)
 		}
 		p.stop()
 		middle := list[n/2].At
-		if list, err := w.redelivery().List(w.ctx, middle); err != nil || len(list) != n/2 {
+		if list, err := w.admin().GivenUp(w.ctx, middle); err != nil || len(list) != n/2 {
 			t.Errorf("%d since half of them: %v", len(list), err)
 		}
 		for _, g := range list {
-			if err := w.redelivery().Redeliver(w.ctx, g.Job.ID()); err != nil {
+			if err := w.admin().Redeliver(w.ctx, g.Job.Name()); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -136,7 +136,7 @@ func (w *simWorld) playSession(s simStep, v *simVisit) {
 	case "forget":
 		v.forgotten = w.markSigns[v.account].Forget(v.token) || v.forgotten
 	case "cancel":
-		status, err := w.inspector.Cancel(ctx, simAccounts[v.account], v.token)
+		status, err := w.admin.Cancel(ctx, v.name())
 		if err == nil {
 			v.canceled = status.EndedAt
 			w.log.say("%s is cancelled", v.token)
@@ -155,7 +155,7 @@ func (w *simWorld) playSession(s simStep, v *simVisit) {
 			w.log.say("the task of %s is deleted", v.token)
 		}
 	case "redeliver":
-		if err := NewRedelivery(w.rdb).Redeliver(ctx, v.id()); err == nil {
+		if err := w.admin.Redeliver(ctx, v.name()); err == nil {
 			v.again++
 			w.log.say("%s is delivered again", v.token)
 		}

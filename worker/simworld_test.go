@@ -14,7 +14,9 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -57,7 +59,7 @@ type simWorld struct {
 	rdb       simClient // of the application and the operator
 	clients   []*tasks.Client
 	tasks     *asynq.Inspector
-	inspector *Inspector
+	admin     *admin.Sessions
 	signer    *webhook.Signer
 	markSigns []*marksim.Simulator // one for each account
 	hosts     map[string]*simHost
@@ -85,7 +87,7 @@ func newSimWorld(p simPlan) *simWorld {
 	client, err := tasks.NewClient(tasks.ClientConfig{Redis: w.rdb, Retention: tasks.MaxRetention, PayloadKey: key})
 	w.must(err)
 	w.clients = []*tasks.Client{client}
-	w.tasks, w.inspector = asynq.NewInspectorFromRedisClient(w.rdb), NewInspector(w.rdb)
+	w.tasks, w.admin = asynq.NewInspectorFromRedisClient(w.rdb), admin.New(w.rdb)
 	w.signer, err = webhook.NewSigner(simSecrets, nil)
 	w.must(err)
 	for _, name := range simAccounts {
@@ -235,7 +237,11 @@ type simVisit struct {
 	rewritten bool
 }
 
-func (v *simVisit) id() string { return simAccounts[v.account] + ":" + v.token }
+func (v *simVisit) id() string { return v.name().ID() }
+
+func (v *simVisit) name() session.Name {
+	return session.Job{Account: simAccounts[v.account], Token: v.token}.Name()
+}
 
 func (v *simVisit) receiver() string {
 	if v.host < 0 {

@@ -51,7 +51,7 @@ func TestTrouble_LastCauseIsTold(t *testing.T) {
 		w.session("a", confirming(0))
 		result := w.awaitEnd("a", time.Minute)
 		const cause = "HTTP 200 without a JSON answer"
-		status, err := NewInspector(w.rdb).Session(w.ctx, "", "a")
+		status, err := w.admin().Status(w.ctx, named("a"))
 		if err != nil || status.LastTrouble != cause || result.LastTrouble != cause {
 			t.Errorf("%+v, %+v, error %v", status, result, err)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
@@ -163,7 +164,7 @@ func TestTrust_ARecordDoesNotSayWhereAResultIsDeliveredAgain(t *testing.T) {
 		if err := w.rdb.HSet(w.ctx, "identwatch:default:a", "task", changed).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.redelivery().Redeliver(w.ctx, "default:a"); err != nil {
+		if err := w.admin().Redeliver(w.ctx, named("a")); err != nil {
 			t.Fatal(err)
 		}
 		w.awaitTask(queue.Deliver, "a", time.Minute)
@@ -182,7 +183,7 @@ func TestTrust_ARecordRedeliversNoOtherSession(t *testing.T) {
 		if err := w.rdb.HSet(w.ctx, "identwatch:default:a", "task", w.record("b").Task).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.redelivery().Find(w.ctx, "default:a"); !IsRefusal(err) {
+		if _, err := w.admin().FindGivenUp(w.ctx, named("a")); !admin.IsRefusal(err) {
 			t.Errorf("found it, error %v", err)
 		}
 	})

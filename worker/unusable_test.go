@@ -11,6 +11,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
@@ -168,16 +169,16 @@ func TestFollow_AnUnusableOKIsKeptForTheRedeliveryWindow(t *testing.T) {
 		w.awaitEnd("a", 2*time.Minute)
 		w.checkOneStory("a")
 		time.Sleep(2 * time.Minute)
-		status, err := NewInspector(w.rdb).Session(w.ctx, "", "a")
-		if err != nil || status.State != Delivered || status.Removal != "pending" || status.KeptUntil.Sub(status.EndedAt) != 3*time.Minute ||
+		status, err := w.admin().Status(w.ctx, named("a"))
+		if err != nil || status.State != admin.Delivered || status.Removal != "pending" || status.KeptUntil.Sub(status.EndedAt) != 3*time.Minute ||
 			status.LastError != remove.WhyKept {
 			t.Errorf("%+v, error %v", status, err)
 		}
-		answer, err := UnusableAnswer(w.ctx, w.rdb, p.opts.OutcomeKeys, "", "a")
+		answer, err := w.admin().Answer(w.ctx, named("a"), p.opts.OutcomeKeys)
 		if err != nil || !strings.Contains(string(answer), otherToken) || !strings.Contains(string(answer), "JONASMARKED") {
 			t.Errorf("the answer: %q, error %v", answer, err)
 		}
-		if _, err := UnusableAnswer(w.ctx, w.rdb, [][]byte{bytes.Repeat([]byte("k"), 32)}, "", "a"); !errors.Is(err, outcome.ErrSealUnknownKey) {
+		if _, err := w.admin().Answer(w.ctx, named("a"), [][]byte{bytes.Repeat([]byte("k"), 32)}); !errors.Is(err, outcome.ErrSealUnknownKey) {
 			t.Errorf("with another key: %v", err)
 		}
 		w.checkNothingPersonal()
@@ -189,7 +190,7 @@ func TestFollow_AnUnusableOKIsKeptForTheRedeliveryWindow(t *testing.T) {
 			t.Errorf("kept for %v", kept)
 		}
 		w.awaitTask(queue.Remove, "a", time.Minute)
-		if _, err := UnusableAnswer(w.ctx, w.rdb, p.opts.OutcomeKeys, "", "a"); !errors.Is(err, ErrNoAnswer) {
+		if _, err := w.admin().Answer(w.ctx, named("a"), p.opts.OutcomeKeys); !errors.Is(err, admin.ErrNoAnswer) {
 			t.Errorf("after the removal: %v", err)
 		}
 	})
@@ -205,7 +206,7 @@ func TestFollow_AnUnusableOKIsRemovedAtOnceWithoutAWindow(t *testing.T) {
 		if w.seen("a").RemovedAt.IsZero() {
 			t.Error("not removed")
 		}
-		if _, err := UnusableAnswer(w.ctx, w.rdb, p.opts.OutcomeKeys, "", "a"); !errors.Is(err, ErrNoAnswer) {
+		if _, err := w.admin().Answer(w.ctx, named("a"), p.opts.OutcomeKeys); !errors.Is(err, admin.ErrNoAnswer) {
 			t.Errorf("the answer: %v", err)
 		}
 	})
@@ -240,7 +241,7 @@ func TestFollow_AnUnusableOKOutlivesTheWorkerThatSawIt(t *testing.T) {
 		if post := w.receiver.of("a")[0]; post.event.Data.Error.Reason != webhook.ReasonUnusableAnswer {
 			t.Errorf("the event: %s", post.body)
 		}
-		if answer, err := UnusableAnswer(w.ctx, w.rdb, p.opts.OutcomeKeys, "", "a"); err != nil || !strings.Contains(string(answer), otherToken) {
+		if answer, err := w.admin().Answer(w.ctx, named("a"), p.opts.OutcomeKeys); err != nil || !strings.Contains(string(answer), otherToken) {
 			t.Errorf("the answer: %q, error %v", answer, err)
 		}
 	})
@@ -257,7 +258,7 @@ func TestFollow_AnUnusableOKIsErasedByAnotherOutcome(t *testing.T) {
 		})
 		p := w.start()
 		answerOf := func(token string) error {
-			_, err := UnusableAnswer(w.ctx, w.rdb, p.opts.OutcomeKeys, "", token)
+			_, err := w.admin().Answer(w.ctx, named(token), p.opts.OutcomeKeys)
 			return err
 		}
 		w.session("a", confirming(0))
@@ -266,11 +267,11 @@ func TestFollow_AnUnusableOKIsErasedByAnotherOutcome(t *testing.T) {
 		w.checkOneStory("a")
 		w.session("b", confirming(0))
 		w.await("an unusable answer", time.Minute, func() bool { return answerOf("b") == nil })
-		if _, err := NewInspector(w.rdb).Cancel(w.ctx, "", "b"); err != nil {
+		if _, err := w.admin().Cancel(w.ctx, named("b")); err != nil {
 			t.Fatal(err)
 		}
 		for _, token := range []string{"a", "b"} {
-			if err := answerOf(token); !errors.Is(err, ErrNoAnswer) {
+			if err := answerOf(token); !errors.Is(err, admin.ErrNoAnswer) {
 				t.Errorf("%s: %v", token, err)
 			}
 		}
@@ -293,7 +294,7 @@ func TestFollow_AnUnusableOKIsSealedThoughRedisWasAway(t *testing.T) {
 		if got := w.record("a").Unusables; got != unusableTries {
 			t.Errorf("%d answers are noted", got)
 		}
-		if answer, err := UnusableAnswer(w.ctx, w.rdb, p.opts.OutcomeKeys, "", "a"); err != nil || !strings.Contains(string(answer), otherToken) {
+		if answer, err := w.admin().Answer(w.ctx, named("a"), p.opts.OutcomeKeys); err != nil || !strings.Contains(string(answer), otherToken) {
 			t.Errorf("the answer: %q, error %v", answer, err)
 		}
 	})

@@ -6,9 +6,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
-	"github.com/identwatch/identwatch/worker"
 )
 
 func newAnswer() *cobra.Command {
@@ -33,14 +34,13 @@ configuration.`,
 		Annotations: readsEnvironment("REDIS_URL", "ACCOUNTS", "OUTCOME_KEYS"),
 		RunE:        func(cmd *cobra.Command, args []string) error { return runAnswer(cmd, args[0], account) },
 	}
-	cmd.Flags().StringVar(&account, "account", "", "MarkSign `account` of the session (default: the only one of ACCOUNTS, or \""+tasks.DefaultAccount+"\")")
+	cmd.Flags().StringVar(&account, "account", "", "MarkSign `account` of the session (default: the only one of ACCOUNTS, or \""+session.DefaultAccount+"\")")
 	return cmd
 }
 
 func runAnswer(cmd *cobra.Command, token, account string) error {
-	session := tasks.Session{Account: account, Token: token, Method: tasks.SmartID}
-	if err := usageOf(session.Validate()); err != nil {
-		return err
+	if _, err := session.NewName(account, token); err != nil {
+		return usageOf(err)
 	}
 	cfg, err := config.LoadAnswer(config.Check[config.Answer]{
 		Names: []string{"REDIS_URL"},
@@ -52,14 +52,18 @@ func runAnswer(cmd *cobra.Command, token, account string) error {
 	if account, err = chooseAccount(account, cfg.Accounts); err != nil {
 		return err
 	}
+	name, err := session.NewName(account, token)
+	if err != nil {
+		return usageOf(err)
+	}
 	rdb, err := tasks.OpenRedis(cfg.RedisURL.Reveal())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rdb.Close() }()
-	answer, err := worker.UnusableAnswer(cmd.Context(), rdb, cfg.OutcomeKeys.Reveal(), account, token)
+	answer, err := admin.New(rdb).Answer(cmd.Context(), name, cfg.OutcomeKeys.Reveal())
 	switch {
-	case errors.Is(err, worker.ErrNoAnswer):
+	case errors.Is(err, admin.ErrNoAnswer):
 		return fmt.Errorf("account %s: %w", account, err)
 	case err != nil:
 		return explainRedis(cmd.Context(), rdb, err)

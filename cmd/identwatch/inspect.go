@@ -10,9 +10,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // openInspected opens the Redis of the commands that look at sessions, and returns
@@ -49,7 +50,8 @@ func usageOf(err error) error {
 
 // checkAccount judges --account.
 func checkAccount(account string) error {
-	return usageOf(tasks.Session{Account: account, Token: "sample", Method: tasks.SmartID}.Validate())
+	_, err := session.NewName(account, "sample")
+	return usageOf(err)
 }
 
 // explainRedis says of an error, where it is so, that Redis cannot be used.
@@ -98,7 +100,7 @@ func short(d time.Duration) string {
 }
 
 // outcomeOf is the outcome in a word, with the reason.
-func outcomeOf(s worker.SessionStatus) string {
+func outcomeOf(s admin.Status) string {
 	outcome := strings.TrimPrefix(s.Outcome, "identification.")
 	if s.Reason != "" {
 		outcome += " (" + s.Reason + ")"

@@ -11,10 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/redistest"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // someSessions are one in each of some states; no worker runs.
@@ -45,7 +46,11 @@ func someSessions(t *testing.T, server *redistest.Server) {
 	if _, err := store.SealHanded(t.Context(), handed, result, "HTTP 503"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := worker.NewInspector(rdb).Cancel(t.Context(), "", "stopped"); err != nil {
+	stopped, err := session.ParseID("default:stopped")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.New(rdb).Cancel(t.Context(), stopped); err != nil {
 		t.Fatal(err)
 	}
 	givenUp(t, server, "shop", "", "given")
@@ -130,7 +135,7 @@ func TestSessions_ListsWhatIsChosen(t *testing.T) {
 		code, stdout, stderr := exec(t, "", append(args, "--json")...)
 		var got []string
 		for line := range strings.Lines(stdout) {
-			var s worker.SessionStatus
+			var s admin.Status
 			if err := json.Unmarshal([]byte(line), &s); err != nil {
 				t.Fatal(err)
 			}

@@ -16,10 +16,11 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
+	"github.com/identwatch/identwatch/internal/address"
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // redeliverFlags are the flags as they were given.
@@ -110,7 +111,7 @@ func runRedeliver(cmd *cobra.Command, args []string, flags redeliverFlags) error
 	}
 	defer func() { _ = rdb.Close() }()
 	r := &redelivering{
-		Redelivery: worker.NewRedelivery(rdb), flags: flags, fallback: cfg.CallbackURLs,
+		sessions: admin.New(rdb), flags: flags, fallback: cfg.CallbackURLs,
 		out: cmd.OutOrStdout(), progress: newProgress(cmd.ErrOrStderr(), cmd.InOrStdin()),
 	}
 	stop := r.progress.start(r.count)
@@ -121,7 +122,7 @@ func runRedeliver(cmd *cobra.Command, args []string, flags redeliverFlags) error
 
 // redelivering is one run of the command.
 type redelivering struct {
-	*worker.Redelivery
+	sessions *admin.Sessions
 	flags    redeliverFlags
 	fallback map[string]string // by account, the callback URL of sessions that name none
 	out      io.Writer
@@ -142,10 +143,10 @@ func (r *redelivering) run(ctx context.Context, tokens []string) error {
 			_, _ = fmt.Fprintln(table, "ACCOUNT\tTOKEN\tGIVEN UP\tATTEMPTS\tHOST\tLAST ERROR")
 		}
 		if err := r.deliverAgain(ctx, given); err != nil {
-			if !worker.IsRefusal(err) {
+			if !admin.IsRefusal(err) {
 				return err
 			}
-			r.refuse(given.Job, err)
+			r.refuse(given.Job.Name(), err)
 			continue
 		}
 		r.done.Add(1)
@@ -155,15 +156,15 @@ func (r *redelivering) run(ctx context.Context, tokens []string) error {
 	return nil
 }
 
-func (r *redelivering) deliverAgain(ctx context.Context, g worker.GivenUp) error {
+func (r *redelivering) deliverAgain(ctx context.Context, g admin.GivenUp) error {
 	if r.flags.dryRun {
 		return nil
 	}
-	return r.Redeliver(ctx, g.Job.ID())
+	return r.sessions.Redeliver(ctx, g.Job.Name())
 }
 
 // choose finds what is to be delivered again.
-func (r *redelivering) choose(ctx context.Context, tokens []string) ([]worker.GivenUp, error) {
+func (r *redelivering) choose(ctx context.Context, tokens []string) ([]admin.GivenUp, error) {
 	if len(tokens) > 0 {
 		return r.find(ctx, tokens)
 	}
@@ -171,33 +172,33 @@ func (r *redelivering) choose(ctx context.Context, tokens []string) ([]worker.Gi
 	if err != nil {
 		return nil, err
 	}
-	all, err := r.List(ctx, since)
-	return slices.DeleteFunc(all, func(given worker.GivenUp) bool { return !r.chosen(given) }), err
+	all, err := r.sessions.GivenUp(ctx, since)
+	return slices.DeleteFunc(all, func(given admin.GivenUp) bool { return !r.chosen(given) }), err
 }
 
 // chosen says whether --host and --account, where they are given, choose a delivery.
-func (r *redelivering) chosen(given worker.GivenUp) bool {
+func (r *redelivering) chosen(given admin.GivenUp) bool {
 	return (r.flags.host == "" || strings.EqualFold(r.host(given), r.flags.host)) &&
 		(r.flags.account == "" || given.Job.Account == r.flags.account)
 }
 
-func (r *redelivering) host(g worker.GivenUp) string {
-	return g.Host(cmp.Or(r.fallback[g.Job.Account], r.fallback[session.DefaultAccount]))
+func (r *redelivering) host(g admin.GivenUp) string {
+	return address.HostOf(cmp.Or(g.Job.CallbackURL, r.fallback[g.Job.Account], r.fallback[session.DefaultAccount]))
 }
 
-func (r *redelivering) find(ctx context.Context, tokens []string) (found []worker.GivenUp, err error) {
+func (r *redelivering) find(ctx context.Context, tokens []string) (found []admin.GivenUp, err error) {
 	for _, token := range tokens {
-		s := session.Job{Token: token, Method: session.SmartID, Account: r.flags.account}
-		if err := s.Validate(); err != nil {
-			r.refuse(s, err)
+		name, err := session.NewName(r.flags.account, token)
+		if err != nil {
+			r.refuseToken(token, err)
 			continue
 		}
-		given, err := r.Find(ctx, s.ID())
+		given, err := r.sessions.FindGivenUp(ctx, name)
 		switch {
 		case err == nil:
 			found = append(found, given)
-		case worker.IsRefusal(err):
-			r.refuse(s, err)
+		case admin.IsRefusal(err):
+			r.refuse(name, err)
 		default:
 			return nil, err
 		}
@@ -205,15 +206,19 @@ func (r *redelivering) find(ctx context.Context, tokens []string) (found []worke
 	return found, nil
 }
 
-// refuse tells of a session by its token, where the account is not the usual one
-// with that.
-func (r *redelivering) refuse(s session.Job, why error) {
-	r.refused.Add(1)
-	name := s.Token
-	if s.Account != "" && s.Account != session.DefaultAccount {
-		name = s.ID()
+// refuse reports a session by its token and, if the account is not the usual one,
+// by that too.
+func (r *redelivering) refuse(name session.Name, why error) {
+	shown := name.Token()
+	if name.Account() != session.DefaultAccount {
+		shown = name.ID()
 	}
-	r.progress.refused(name, 0, why)
+	r.refuseToken(shown, why)
+}
+
+func (r *redelivering) refuseToken(shown string, why error) {
+	r.refused.Add(1)
+	r.progress.refused(shown, 0, why)
 }
 
 func (r *redelivering) count() string {

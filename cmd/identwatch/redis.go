@@ -15,8 +15,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/redisinfo"
 	"github.com/identwatch/identwatch/tasks"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // checkRedisURL is the part of REDIS_URL that only the client can judge.
@@ -47,15 +47,18 @@ const (
 )
 
 // findRedis waits for Redis and returns what is unsafe about it. It returns an
-// error where it will not do, and nothing where ctx ended first.
-func findRedis(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) (unsafe []string, err error) {
+// error if it will not do, and nothing if ctx ended first.
+func findRedis(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) (unsafe []redisinfo.Flaw, err error) {
 	for ctx.Err() == nil {
 		if err := awaitRedis(ctx, rdb, log); err != nil {
 			return nil, err
 		}
-		unsafe, err := worker.CheckRedis(ctx, rdb)
+		info, err := redisinfo.Read(ctx, rdb)
+		if err == nil {
+			return info.Check(rdb)
+		}
 		if !lostRedis(err) {
-			return unsafe, err
+			return nil, err
 		}
 	}
 	return nil, nil

@@ -190,7 +190,7 @@ func (s *service) follow(ctx context.Context) error {
 		return err
 	}
 	for _, what := range unsafe {
-		s.log.Warn("this Redis is not safe to keep sessions in", "because", what)
+		s.log.Warn("this Redis is not safe to keep sessions in", "because", what.String())
 	}
 	s.found.Store(true)
 	return s.worker.Run(ctx)

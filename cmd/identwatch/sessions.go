@@ -15,8 +15,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/screen"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // sessionsFlags are the flags as they were given.
@@ -58,11 +58,11 @@ Exit codes: 0 all are listed, 1 some are not, 2 wrong usage or configuration.`,
 }
 
 func (f sessionsFlags) check(args []string) error {
-	states := worker.SessionStates()
+	states := admin.States()
 	switch {
 	case len(args) > 0:
 		return errors.New("takes no arguments: 'identwatch status TOKEN' shows one session")
-	case f.state != "" && !slices.Contains(states, worker.SessionState(f.state)):
+	case f.state != "" && !slices.Contains(states, admin.State(f.state)):
 		return fmt.Errorf("--state %.40q is none: it is one of %s", f.state, strings.Trim(fmt.Sprint(states), "[]"))
 	case f.limit < 0:
 		return errors.New("--limit is negative: write a number, or 0 for no bound")
@@ -83,7 +83,7 @@ func runSessions(cmd *cobra.Command, flags sessionsFlags) error {
 	}
 	l := newSessionList(cmd, flags)
 	stop := l.progress.start(l.count)
-	err = l.read(cmd.Context(), worker.NewInspector(rdb))
+	err = l.read(cmd.Context(), admin.New(rdb))
 	stop()
 	return l.conclude(cmd.Context(), cmd.ErrOrStderr(), rdb, err)
 }
@@ -95,7 +95,7 @@ type sessionList struct {
 	progress *progress
 
 	mu       sync.Mutex // the progress reads while the list is written
-	counts   map[worker.SessionState]int
+	counts   map[admin.State]int
 	listed   int
 	unread   int
 	isCutOff bool // by --limit
@@ -103,7 +103,7 @@ type sessionList struct {
 
 func newSessionList(cmd *cobra.Command, flags sessionsFlags) *sessionList {
 	l := &sessionList{
-		flags: flags, out: cmd.OutOrStdout(), counts: make(map[worker.SessionState]int),
+		flags: flags, out: cmd.OutOrStdout(), counts: make(map[admin.State]int),
 		progress: newProgress(cmd.ErrOrStderr(), nil),
 	}
 	// Where both are one terminal, the list scrolls by above the count.
@@ -115,9 +115,9 @@ func newSessionList(cmd *cobra.Command, flags sessionsFlags) *sessionList {
 
 // read writes the sessions as they are found. The error is of Redis, or of
 // standard output.
-func (l *sessionList) read(ctx context.Context, inspector *worker.Inspector) error {
-	for status, err := range inspector.Sessions(ctx, l.flags.account, worker.SessionState(l.flags.state)) {
-		if errors.Is(err, worker.ErrRecordVersion) {
+func (l *sessionList) read(ctx context.Context, sessions *admin.Sessions) error {
+	for status, err := range sessions.List(ctx, admin.Filter{Account: l.flags.account, State: admin.State(l.flags.state)}) {
+		if errors.Is(err, admin.ErrRecordVersion) {
 			l.skip(status, err)
 			continue
 		}
@@ -142,7 +142,7 @@ func (l *sessionList) isFull() bool {
 	return l.isCutOff
 }
 
-func (l *sessionList) skip(s worker.SessionStatus, why error) {
+func (l *sessionList) skip(s admin.Status, why error) {
 	l.mu.Lock()
 	l.unread++
 	l.mu.Unlock()
@@ -152,7 +152,7 @@ func (l *sessionList) skip(s worker.SessionStatus, why error) {
 // row has the columns of the table. Those that may be long come last.
 const row = "%-10s  %-11s  %8s  %-8s  %-12s  %-36s  %-24s  %s\n"
 
-func (l *sessionList) write(s worker.SessionStatus) error {
+func (l *sessionList) write(s admin.Status) error {
 	l.mu.Lock()
 	first := l.listed == 0
 	l.listed++
@@ -191,7 +191,7 @@ func (l *sessionList) count() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var parts []string
-	for _, state := range worker.SessionStates() {
+	for _, state := range admin.States() {
 		if n := l.counts[state]; n > 0 {
 			parts = append(parts, fmt.Sprint(n, " ", state))
 		}

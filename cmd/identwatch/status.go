@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/identwatch/identwatch/tasks"
-	"github.com/identwatch/identwatch/worker"
+	"github.com/identwatch/identwatch/internal/admin"
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 // statusFlags are the flags as they were given.
@@ -49,34 +49,33 @@ usage or configuration.`,
 		RunE:        func(cmd *cobra.Command, args []string) error { return runStatus(cmd, args[0], flags) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&flags.account, "account", "", "MarkSign `account` of the session (default: the only one of ACCOUNTS, or \""+tasks.DefaultAccount+"\")")
+	f.StringVar(&flags.account, "account", "", "MarkSign `account` of the session (default: the only one of ACCOUNTS, or \""+session.DefaultAccount+"\")")
 	f.BoolVar(&flags.json, "json", false, "write JSON")
 	return cmd
 }
 
 // meanings say what a session in a state is waiting for, or what became of it.
-var meanings = map[worker.SessionState]string{
-	worker.Waiting:     "enqueued; no worker took it yet",
-	worker.Following:   "polled until the person has confirmed or refused",
-	worker.Delivering:  "final; its event is posted until a receiver acknowledges it",
-	worker.Delivered:   "a receiver acknowledged the event",
-	worker.Removed:     "delivered, and removed at MarkSign",
-	worker.Undelivered: "no receiver acknowledged the event in time",
-	worker.Cancelled:   "the application stopped it; nothing is posted",
+var meanings = map[admin.State]string{
+	admin.Waiting:     "enqueued; no worker took it yet",
+	admin.Following:   "polled until the person has confirmed or refused",
+	admin.Delivering:  "final; its event is posted until a receiver acknowledges it",
+	admin.Delivered:   "a receiver acknowledged the event",
+	admin.Removed:     "delivered, and removed at MarkSign",
+	admin.Undelivered: "no receiver acknowledged the event in time",
+	admin.Cancelled:   "the application stopped it; nothing is posted",
 }
 
 func explainStates() string {
 	var text strings.Builder
-	for _, state := range worker.SessionStates() {
+	for _, state := range admin.States() {
 		_, _ = fmt.Fprintf(&text, "  %-11s %s\n", state, meanings[state])
 	}
 	return text.String()
 }
 
 func runStatus(cmd *cobra.Command, token string, flags statusFlags) error {
-	session := tasks.Session{Account: flags.account, Token: token, Method: tasks.SmartID}
-	if err := usageOf(session.Validate()); err != nil {
-		return err
+	if _, err := session.NewName(flags.account, token); err != nil {
+		return usageOf(err)
 	}
 	rdb, accounts, err := openInspected()
 	if err != nil {
@@ -87,9 +86,13 @@ func runStatus(cmd *cobra.Command, token string, flags statusFlags) error {
 	if err != nil {
 		return err
 	}
-	status, err := worker.NewInspector(rdb).Session(cmd.Context(), account, token)
+	name, err := session.NewName(account, token)
+	if err != nil {
+		return usageOf(err)
+	}
+	status, err := admin.New(rdb).Status(cmd.Context(), name)
 	switch {
-	case errors.Is(err, worker.ErrNoSession):
+	case errors.Is(err, admin.ErrNoSession):
 		return fmt.Errorf("account %s: %w", account, err)
 	case err != nil:
 		return explainRedis(cmd.Context(), rdb, err)
@@ -101,7 +104,7 @@ func runStatus(cmd *cobra.Command, token string, flags statusFlags) error {
 
 // writeStatus shows a status to people. Lines that there is nothing to say in
 // are left out.
-func writeStatus(out io.Writer, s worker.SessionStatus, now time.Time) error {
+func writeStatus(out io.Writer, s admin.Status, now time.Time) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(name, value string) {
 		if value != "" {

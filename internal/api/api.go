@@ -10,10 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/tries"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // Account is one MarkSign account and who may use it.
@@ -72,8 +72,7 @@ type API struct {
 	keys            keyring
 	tries           *tries.Limiter
 	census          *census
-	inspector       *worker.Inspector
-	redelivery      *worker.Redelivery
+	sessions        *admin.Sessions
 	patience        time.Duration
 	deliveryTimeout time.Duration
 	log             *slog.Logger
@@ -105,13 +104,13 @@ func New(opts Options) (*API, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	timeout := cmp.Or(opts.DeliveryTimeout, defaultDeliveryTimeout)
+	sessions := admin.New(opts.Redis)
 	a := &API{
 		mux:             http.NewServeMux(),
 		keys:            keys,
 		tries:           tries.New(tries.Options{Door: "api", Log: opts.Log, Metrics: opts.Metrics}),
-		census:          newCensus(opts.MaxSessions, opts.Redis, opts.Accounts, log),
-		inspector:       worker.NewInspector(opts.Redis),
-		redelivery:      worker.NewRedelivery(opts.Redis),
+		census:          newCensus(opts.MaxSessions, sessions, opts.Accounts, log),
+		sessions:        sessions,
 		patience:        redisPatience,
 		deliveryTimeout: timeout,
 		log:             log,

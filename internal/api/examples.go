@@ -6,7 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/identwatch/identwatch/worker"
+	"github.com/identwatch/identwatch/internal/admin"
 )
 
 const exampleToken = "1c5cd62c-bbf7-779e-3fb4-bad3433ad83f" //nolint:gosec // of a session that never was
@@ -35,8 +35,8 @@ var requestExamples = map[string]map[string]*huma.Example{
 	},
 }
 
-func exampleStatus(state worker.SessionState, change func(*worker.SessionStatus)) SessionStatus {
-	s := worker.SessionStatus{Account: "default", Token: exampleToken, State: state}
+func exampleStatus(state admin.State, change func(*admin.Status)) SessionStatus {
+	s := admin.Status{Account: "default", Token: exampleToken, State: state}
 	if change != nil {
 		change(&s)
 	}
@@ -49,19 +49,19 @@ func exampleStatusCode() *int {
 }
 
 var answerExamples = map[string]any{
-	"createSession": exampleStatus(worker.Waiting, nil),
+	"createSession": exampleStatus(admin.Waiting, nil),
 	"createSessions": BatchAnswer{Enqueued: 1, Invalid: 1, Results: []BatchResult{
 		{Token: exampleToken, Result: enqueued},
 		{Result: refusedIt, Errors: []FieldError{{"method", "is required: smart_id or mobile_id"}}},
 	}},
-	"getSession": exampleStatus("removed", func(s *worker.SessionStatus) {
+	"getSession": exampleStatus("removed", func(s *admin.Status) {
 		s.Outcome, s.Removal, s.Polls, s.Attempts, s.Removals = "identification.completed", "removed", 7, 1, 1
 		s.StartedAt, s.FinalAt, s.EndedAt, s.RemovedAt = exampleTime(1), exampleTime(22), exampleTime(22), exampleTime(24)
 	}),
-	"cancelSession": exampleStatus("cancelled", func(s *worker.SessionStatus) {
+	"cancelSession": exampleStatus("cancelled", func(s *admin.Status) {
 		s.Removal, s.StartedAt, s.FinalAt, s.EndedAt = "pending", exampleTime(1), exampleTime(9), exampleTime(9)
 	}),
-	"redeliverSession": exampleStatus("delivering", func(s *worker.SessionStatus) {
+	"redeliverSession": exampleStatus("delivering", func(s *admin.Status) {
 		s.Outcome, s.Removal, s.Polls, s.Attempts, s.Removals, s.LastError = "identification.completed", "removed", 7, 19, 1, "HTTP 503"
 		s.StartedAt, s.FinalAt, s.RemovedAt, s.NextAttempt = exampleTime(1), exampleTime(22), exampleTime(262801), exampleTime(300000)
 	}),
@@ -82,7 +82,7 @@ var commonProblems = map[int]*Problem{
 	http.StatusInternalServerError:   errInternal,
 	http.StatusServiceUnavailable:    errUnavailable,
 	http.StatusTooManyRequests:       errNoSlot,
-	http.StatusGone:                  refused(worker.ErrDataErased),
+	http.StatusGone:                  refused(admin.ErrDataErased),
 	http.StatusUnprocessableEntity:   invalid(faults{list: []FieldError{{"callback_url", "must not hold a fragment"}}}),
 }
 
@@ -101,5 +101,5 @@ func exampleProblem(operationID string, status int) *Problem {
 		stands, _ := answerExamples["getSession"].(SessionStatus)
 		return outcomeFirst(stands)
 	}
-	return refused(worker.ErrNotGivenUp)
+	return refused(admin.ErrNotGivenUp)
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/webhook"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // guardedDesk is a desk whose one account has the sender that NewSender makes, with 127.0.0.0/8 open but for one address.
@@ -89,12 +89,12 @@ func TestStatus_SaysTheSameOfUnknownNamesAndClosedAddresses(t *testing.T) {
 	t.Parallel()
 	said := map[string]bool{}
 	for _, detail := range []string{webhook.DetailName, webhook.DetailAddress, webhook.DetailClosed, webhook.DetailPort} {
-		said[*statusOf(worker.SessionStatus{LastError: detail}).LastError] = true
+		said[*statusOf(admin.Status{LastError: detail}).LastError] = true
 	}
 	if len(said) != 1 {
 		t.Errorf("it says %v", said)
 	}
-	if got := *statusOf(worker.SessionStatus{LastError: "HTTP 503"}).LastError; got != "HTTP 503" {
+	if got := *statusOf(admin.Status{LastError: "HTTP 503"}).LastError; got != "HTTP 503" {
 		t.Errorf("it says %q of HTTP 503", got)
 	}
 }

@@ -3,16 +3,15 @@ package api
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/identwatch/identwatch/internal/lease"
-	"github.com/identwatch/identwatch/internal/queue"
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/retryafter"
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 const (
@@ -39,7 +38,7 @@ const (
 // bound the tasks are counted by account.
 type census struct {
 	limit    int // 0: no bound
-	queue    *lease.Queue
+	sessions *admin.Sessions
 	every    time.Duration
 	patience time.Duration
 	log      *slog.Logger
@@ -69,9 +68,9 @@ type outstanding struct {
 	underWay int // being enqueued: no count is sure to have them
 }
 
-func newCensus(limit int, rdb redis.UniversalClient, accounts []Account, log *slog.Logger) *census {
+func newCensus(limit int, sessions *admin.Sessions, accounts []Account, log *slog.Logger) *census {
 	c := &census{
-		limit: limit, queue: lease.NewQueue(rdb, queue.Follow), every: countEvery, patience: countPatience,
+		limit: limit, sessions: sessions, every: countEvery, patience: countPatience,
 		log: log, accounts: make(map[string]*outstanding, len(accounts)),
 	}
 	for _, a := range accounts {
@@ -84,13 +83,13 @@ func newCensus(limit int, rdb redis.UniversalClient, accounts []Account, log *sl
 // that are known in Redis need none: they are duplicates, and are answered as
 // such. It takes room for all or for none: then it returns a *Problem, while other
 // errors are Redis's. The caller calls settle, once, with how many went in.
-func (c *census) admit(ctx context.Context, account string, ids []string) (settle func(entered int), err error) {
+func (c *census) admit(ctx context.Context, account string, names []session.Name) (settle func(entered int), err error) {
 	if c.limit == 0 {
 		return func(int) {}, nil
 	}
-	needed := len(ids)
+	needed := len(names)
 	if !c.reserve(ctx, account, needed) {
-		known, err := c.queue.CountKnown(ctx, ids)
+		known, err := c.sessions.Known(ctx, names)
 		if err != nil {
 			return nil, err
 		}
@@ -203,14 +202,10 @@ func (c *census) count(ctx context.Context, kind countKind) {
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
 	began := time.Now()
-	var all int
 	var of map[string]int
-	sizes, err := c.queue.Sizes(ctx)
-	for _, state := range []string{"pending", "active", "scheduled", "retry"} {
-		all += int(sizes.Tasks[state])
-	}
+	all, err := c.sessions.Outstanding(ctx)
 	if err == nil && kind == byAccount {
-		of, err = c.countAccounts(ctx)
+		of, err = c.sessions.OutstandingOf(ctx, slices.Collect(maps.Keys(c.accounts)))
 	}
 	if err != nil {
 		kind = unknown
@@ -224,23 +219,6 @@ func (c *census) count(ctx context.Context, kind countKind) {
 	}
 	close(c.running)
 	c.running = nil
-}
-
-// countAccounts counts the outstanding sessions of each account that is known here.
-func (c *census) countAccounts(ctx context.Context) (map[string]int, error) {
-	of := make(map[string]int, len(c.accounts))
-	for ids, err := range c.queue.Outstanding(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range ids {
-			account, _, _ := strings.Cut(id, ":")
-			if c.accounts[account] != nil {
-				of[account]++
-			}
-		}
-	}
-	return of, nil
 }
 
 // forget drops a count that is no longer fresh.

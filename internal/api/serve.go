@@ -17,9 +17,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/retryafter"
 	"github.com/identwatch/identwatch/tasks"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // operation is one method of one path: what the document says of it, and what
@@ -252,7 +252,7 @@ func (a *API) problem(op operation, err error) *Problem {
 	if p, known := errors.AsType[*Problem](err); known {
 		return p
 	}
-	if errors.Is(err, worker.ErrRecordVersion) || errors.Is(err, tasks.ErrNewerPayload) {
+	if errors.Is(err, admin.ErrRecordVersion) || errors.Is(err, tasks.ErrNewerPayload) {
 		return errNewer
 	}
 	if !errors.Is(err, context.Canceled) { // else the client has gone

@@ -9,23 +9,24 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/identwatch/identwatch/internal/admin"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // create enqueues one session.
 func (a *API) create(ctx context.Context, c call) (answer, error) {
-	session, found := c.account.readSession(c.body)
+	accepted, found := c.account.readSession(c.body)
 	if found.any() {
 		return answer{}, invalid(found)
 	}
-	settle, err := a.census.admit(ctx, c.account.name, []string{session.ID()})
+	settle, err := a.census.admit(ctx, c.account.name, []session.Name{nameOf(accepted)})
 	if err != nil {
 		return answer{}, err
 	}
 	entered := 0
 	defer func() { settle(entered) }()
-	err = c.account.client.Enqueue(ctx, session)
+	err = c.account.client.Enqueue(ctx, accepted)
 	if errors.Is(err, tasks.ErrDuplicate) {
 		return answer{}, errDuplicate
 	}
@@ -33,38 +34,39 @@ func (a *API) create(ctx context.Context, c call) (answer, error) {
 		return answer{}, err
 	}
 	entered = 1
-	waiting := worker.SessionStatus{Account: session.Account, Token: session.Token, State: worker.Waiting}
-	return answer{http.StatusAccepted, "/v1/sessions/" + url.PathEscape(session.Token), statusOf(waiting)}, nil
+	waiting := admin.Status{Account: accepted.Account, Token: accepted.Token, State: admin.Waiting}
+	return answer{http.StatusAccepted, "/v1/sessions/" + url.PathEscape(accepted.Token), statusOf(waiting)}, nil
 }
 
-// read tells where a session stands.
+// nameOf names a session that was found valid.
+func nameOf(valid tasks.Session) session.Name {
+	return session.Job{Account: valid.Account, Token: valid.Token}.Name()
+}
+
+// read says where a session stands.
 func (a *API) read(ctx context.Context, c call) (answer, error) {
-	if !isToken(c.token) {
+	name, err := session.NewName(c.account.name, c.token)
+	if err != nil {
 		return answer{}, errNoSession
 	}
-	status, err := a.inspector.Session(ctx, c.account.name, c.token)
-	if errors.Is(err, worker.ErrNoSession) {
+	status, err := a.sessions.Status(ctx, name)
+	if errors.Is(err, admin.ErrNoSession) {
 		return answer{}, errNoSession
 	}
 	return answer{status: http.StatusOK, body: statusOf(status)}, err
 }
 
-// isToken reports whether a token can be a session's. In a key of Redis nothing
-// else may stand.
-func isToken(token string) bool {
-	return tasks.Session{Token: token, Method: tasks.SmartID}.Validate() == nil
-}
-
 // cancel ends a session.
 func (a *API) cancel(ctx context.Context, c call) (answer, error) {
-	if !isToken(c.token) {
+	name, err := session.NewName(c.account.name, c.token)
+	if err != nil {
 		return answer{}, errNoSession
 	}
-	status, err := a.inspector.Cancel(ctx, c.account.name, c.token)
+	status, err := a.sessions.Cancel(ctx, name)
 	switch {
-	case errors.Is(err, worker.ErrNoSession):
+	case errors.Is(err, admin.ErrNoSession):
 		return answer{}, errNoSession
-	case errors.Is(err, worker.ErrOutcomeFirst):
+	case errors.Is(err, admin.ErrOutcomeFirst):
 		return answer{}, outcomeFirst(statusOf(status))
 	}
 	return answer{status: http.StatusOK, body: statusOf(status)}, err
@@ -72,17 +74,17 @@ func (a *API) cancel(ctx context.Context, c call) (answer, error) {
 
 // redeliver has a given-up event posted once more.
 func (a *API) redeliver(ctx context.Context, c call) (answer, error) {
-	if !isToken(c.token) {
+	name, err := session.NewName(c.account.name, c.token)
+	if err != nil {
 		return answer{}, errNoSession
 	}
-	id := tasks.Session{Account: c.account.name, Token: c.token}.ID()
-	refusal := a.redelivery.Redeliver(ctx, id)
-	if refusal != nil && !worker.IsRefusal(refusal) {
+	refusal := a.sessions.Redeliver(ctx, name)
+	if refusal != nil && !admin.IsRefusal(refusal) {
 		return answer{}, refusal
 	}
-	status, err := a.inspector.Session(ctx, c.account.name, c.token)
+	status, err := a.sessions.Status(ctx, name)
 	switch {
-	case errors.Is(err, worker.ErrNoSession):
+	case errors.Is(err, admin.ErrNoSession):
 		return answer{}, errNoSession
 	case err != nil:
 		return answer{}, err
@@ -97,12 +99,12 @@ func (a *API) redeliver(ctx context.Context, c call) (answer, error) {
 func refused(refusal error) *Problem {
 	status, code := http.StatusConflict, "not_given_up"
 	switch {
-	case errors.Is(refusal, worker.ErrDataErased), errors.Is(refusal, worker.ErrResultErased):
+	case errors.Is(refusal, admin.ErrDataErased), errors.Is(refusal, admin.ErrResultErased):
 		status, code = http.StatusGone, "erased"
-	case errors.Is(refusal, worker.ErrCancelled):
+	case errors.Is(refusal, admin.ErrCancelled):
 		code = "cancelled"
-	case errors.Is(refusal, worker.ErrNoRecord):
-		refusal = worker.ErrNotGivenUp
+	case errors.Is(refusal, admin.ErrNoRecord):
+		refusal = admin.ErrNotGivenUp
 	}
 	return newProblem(status, code, "The event is not delivered again: "+refusal.Error()+".")
 }
@@ -147,7 +149,7 @@ func (a *API) createMany(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	settle, err := a.census.admit(ctx, c.account.name, batch.ids())
+	settle, err := a.census.admit(ctx, c.account.name, batch.names())
 	if err != nil {
 		return answer{}, err
 	}
@@ -170,13 +172,13 @@ type placed struct {
 	at int
 }
 
-// ids are those of the sessions to enqueue.
-func (b batch) ids() []string {
-	ids := make([]string, len(b.sessions))
+// names are those of the sessions to enqueue.
+func (b batch) names() []session.Name {
+	names := make([]session.Name, len(b.sessions))
 	for i, s := range b.sessions {
-		ids[i] = s.ID()
+		names[i] = nameOf(s.Session)
 	}
-	return ids
+	return names
 }
 
 // answer is what became of the batch.

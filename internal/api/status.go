@@ -3,8 +3,8 @@ package api
 import (
 	"time"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/webhook"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // SessionStatus says where a session stands. Nothing in it is personal.
@@ -27,7 +27,7 @@ type SessionStatus struct {
 	NextAttemptAt *time.Time `json:"next_attempt_at" doc:"When the event is next posted; null where no attempt is planned."`
 }
 
-func statusOf(s worker.SessionStatus) SessionStatus {
+func statusOf(s admin.Status) SessionStatus {
 	return SessionStatus{
 		Token: s.Token, Account: s.Account, State: string(s.State),
 		Outcome: orNull(s.Outcome), Reason: orNull(s.Reason), Removal: orNull(s.Removal),

@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/identwatch/identwatch/worker"
+	"github.com/identwatch/identwatch/internal/redisinfo"
 )
 
 // service makes the checks that Redis answers. Where Redis cannot be used,
@@ -73,18 +73,17 @@ type seenRedis struct {
 }
 
 func inspectRedis(ctx context.Context, rdb redis.UniversalClient) (seen seenRedis, err error) {
-	unsafe, err := worker.CheckRedis(ctx, rdb)
+	info, err := redisinfo.Read(ctx, rdb)
 	if err != nil {
 		return seen, err
 	}
-	for _, what := range unsafe {
-		problem, remedy, _ := strings.Cut(what, "; ")
-		seen.unsafe = append(seen.unsafe, problem)
-		seen.remedies = append(seen.remedies, remedy)
+	flaws, err := info.Check(rdb)
+	for _, flaw := range flaws {
+		seen.unsafe = append(seen.unsafe, flaw.Problem)
+		seen.remedies = append(seen.remedies, flaw.Remedy)
 	}
-	info := rdb.InfoMap(ctx, "server")
-	seen.version = cmp.Or(info.Item("Server", "redis_version"), "unknown")
-	return seen, info.Err()
+	seen.version = cmp.Or(info.Version(), "unknown")
+	return seen, err
 }
 
 // errLate ends a question to Redis, whose client does not always heed a context.

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/redisinfo"
 )
 
 // ErrNotReplicated says that no replica took the note over in time, so that a
@@ -17,19 +17,11 @@ var ErrNotReplicated = errors.New("no replica has the session's record yet")
 
 // Replicas returns how many replicas are connected to Redis.
 func (s *Store) Replicas(ctx context.Context) (int, error) {
-	info, err := s.cfg.Redis.Info(ctx).Result()
+	info, err := redisinfo.Read(ctx, s.cfg.Redis)
 	if err != nil {
-		return 0, fmt.Errorf("asking Redis for its replicas: %w", err)
+		return 0, err
 	}
-	_, rest, found := strings.Cut(info, "connected_slaves:")
-	if !found {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(strings.SplitN(rest, "\n", 2)[0]))
-	if err != nil {
-		return 0, nil //nolint:nilerr // a Redis that does not say has none
-	}
-	return n, nil
+	return info.Replicas(), nil
 }
 
 // conner is the part of a go-redis client that lends one connection: WAIT

@@ -61,19 +61,16 @@ func errPayload(err error) error {
 	return errors.Join(err, asynq.SkipRetry)
 }
 
-// ErrOtherSession says that a task's payload is another session's.
-var ErrOtherSession = errors.New("the task's payload names another session than its id: somebody changed it in Redis; enqueue the session again")
-
 // Open reads the payload of a running task, which must be of the session that the
 // task is named for. The error is what the handler returns.
 func Open(t *asynq.Task, log *slog.Logger) (session.Job, error) {
-	job, err := Decode(t.Payload())
+	id := t.ResultWriter().TaskID()
+	job, err := DecodeAs(id, t.Payload())
+	if errors.Is(err, ErrOtherSession) {
+		log.Error("a task's payload names another session than its id; it is archived", "session", id, "task", t.Type())
+	}
 	if err != nil {
 		return session.Job{}, errPayload(err)
-	}
-	if id := t.ResultWriter().TaskID(); id != job.ID() {
-		log.Error("a task's payload names another session than its id; it is archived", "session", id, "task", t.Type())
-		return session.Job{}, errPayload(ErrOtherSession)
 	}
 	return job, nil
 }

@@ -84,6 +84,19 @@ func Decode(data []byte) (session.Job, error) {
 	return job, nil
 }
 
+// ErrOtherSession says that a task's payload is another session's.
+var ErrOtherSession = errors.New("the task's payload names another session than its id: somebody changed it in Redis; enqueue the session again")
+
+// DecodeAs is Decode for a task that must be of the session with that id. It returns
+// ErrOtherSession if it is not.
+func DecodeAs(id string, data []byte) (session.Job, error) {
+	job, err := Decode(data)
+	if err == nil && job.ID() != id {
+		return session.Job{}, ErrOtherSession
+	}
+	return job, err
+}
+
 // validateStored is Validate for what Redis holds. Earlier releases enqueued sessions
 // whose account begins with a digit: such a task waits, as one of any account that
 // no worker has, and is not archived.

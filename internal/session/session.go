@@ -1,10 +1,10 @@
 // Package session owns the identity of a session: the [Job] that its tasks carry,
-// the id that names it in task lists and records, and the rules for what is
+// the [Name] that it has in task lists and records, and the rules for what is
 // accepted at the door. All other packages share it, and it imports none of ours.
 //
 // It has no behaviour: it never reads or writes Redis and never calls anybody.
 //
-// Read session.go, then validate.go and account.go.
+// Read session.go, then name.go, validate.go and account.go.
 package session
 
 import "time"
@@ -64,9 +64,11 @@ type Job struct {
 	Signature string
 }
 
-// ID is "account:token": the id of the session's task in every queue, and the name
-// of its record.
-func (j Job) ID() string { return j.AccountName() + ":" + j.Token }
+// Name names the session of the job.
+func (j Job) Name() Name { return Name{j.AccountName(), j.Token} }
+
+// ID is the ID of the job's Name.
+func (j Job) ID() string { return j.Name().ID() }
 
 // AccountName is the account, or DefaultAccount if the job names none.
 func (j Job) AccountName() string {

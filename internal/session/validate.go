@@ -33,24 +33,32 @@ func (e *ValidationError) Error() string {
 // Validate reports everything that is wrong with the session, as a
 // *ValidationError, or nil. It does not look at the retention and the signature.
 func (j Job) Validate() error {
-	var faults []FieldError
-	check := func(field, problem string) {
-		if problem != "" {
-			faults = append(faults, FieldError{field, problem})
-		}
+	var found faults
+	found.add("token", tokenProblem(j.Token))
+	found.add("method", methodProblem(j.Method))
+	found.add("locale", localeProblem(j.Locale))
+	found.add("callback_url", callbackURLProblem(j.CallbackURL))
+	found.add("reference", referenceProblem(j.Reference))
+	found.add("checks", checksProblem(j.Checks))
+	found.add("started_at", startedAtProblem(j.StartedAt))
+	found.add("account", accountProblem(j.Account))
+	return found.err()
+}
+
+// faults are what is wrong with a session.
+type faults []FieldError
+
+func (f *faults) add(field, problem string) {
+	if problem != "" {
+		*f = append(*f, FieldError{field, problem})
 	}
-	check("token", tokenProblem(j.Token))
-	check("method", methodProblem(j.Method))
-	check("locale", localeProblem(j.Locale))
-	check("callback_url", callbackURLProblem(j.CallbackURL))
-	check("reference", referenceProblem(j.Reference))
-	check("checks", checksProblem(j.Checks))
-	check("started_at", startedAtProblem(j.StartedAt))
-	check("account", accountProblem(j.Account))
-	if faults == nil {
+}
+
+func (f faults) err() error {
+	if f == nil {
 		return nil
 	}
-	return &ValidationError{faults}
+	return &ValidationError{f}
 }
 
 func tokenProblem(token string) string {

@@ -5,9 +5,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/receiver"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // Step is what happened to a session.
@@ -128,11 +128,11 @@ func (b *board) received(d receiver.Delivery) {
 
 // planned takes note of what comes of an event that was not delivered. An attempt
 // that is due, or under way, is none that is to come.
-func (b *board) planned(status worker.SessionStatus) {
+func (b *board) planned(status admin.Status) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.find(status.Token)
-	next, givenUp := status.NextAttempt, status.State == worker.Undelivered
+	next, givenUp := status.NextAttempt, status.State == admin.Undelivered
 	if !next.After(time.Now()) {
 		next = time.Time{}
 	}

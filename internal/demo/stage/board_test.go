@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/webhook"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // notes are what a board is told, and what it makes of that.
@@ -86,11 +86,11 @@ func TestBoard_KnowsWhatBecomesOfAnEvent(t *testing.T) {
 			t.Errorf("after %+v: %+v", test, n.all()[0])
 		}
 	}
-	soon := worker.SessionStatus{Token: "t", State: worker.Delivering, NextAttempt: time.Now().Add(time.Minute), LastError: "HTTP 500"}
-	due := worker.SessionStatus{Token: "t", State: worker.Delivering, NextAttempt: time.Now().Add(-time.Second)}
-	over := worker.SessionStatus{Token: "t", State: worker.Undelivered, LastError: "HTTP 410"}
+	soon := admin.Status{Token: "t", State: admin.Delivering, NextAttempt: time.Now().Add(time.Minute), LastError: "HTTP 500"}
+	due := admin.Status{Token: "t", State: admin.Delivering, NextAttempt: time.Now().Add(-time.Second)}
+	over := admin.Status{Token: "t", State: admin.Undelivered, LastError: "HTTP 410"}
 	n.steps = nil
-	for _, status := range []worker.SessionStatus{soon, soon, due, due, over, over} {
+	for _, status := range []admin.Status{soon, soon, due, due, over, over} {
 		n.planned(status)
 	}
 	if want := []Step{Planned, Polled, Planned}; !slices.Equal(n.steps, want) {

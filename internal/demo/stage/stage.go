@@ -11,13 +11,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/receiver"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // Stage is one demonstration. Its methods are safe for concurrent use, but for Close.
@@ -193,7 +194,7 @@ const lookEvery = 500 * time.Millisecond
 // followPlans notes, until ctx ends, when events that were not delivered are
 // posted again.
 func (s *Stage) followPlans(ctx context.Context) {
-	inspector := worker.NewInspector(s.stack.client)
+	sessions := admin.New(s.stack.client)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -206,9 +207,18 @@ func (s *Stage) followPlans(ctx context.Context) {
 			if session.FinalAt.IsZero() || session.Delivered || session.GivenUp {
 				continue
 			}
-			if status, err := inspector.Session(ctx, tasks.DefaultAccount, session.Token); err == nil {
-				s.board.planned(status)
-			}
+			s.plan(ctx, sessions, session.Token)
 		}
+	}
+}
+
+// plan notes when the event of a session is posted again.
+func (s *Stage) plan(ctx context.Context, sessions *admin.Sessions, token string) {
+	name, err := session.NewName(session.DefaultAccount, token)
+	if err != nil {
+		return
+	}
+	if status, err := sessions.Status(ctx, name); err == nil {
+		s.board.planned(status)
 	}
 }

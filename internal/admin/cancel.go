@@ -1,4 +1,4 @@
-package worker
+package admin
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"github.com/identwatch/identwatch/internal/session"
 )
 
-// ErrOutcomeFirst says that a session was not cancelled, for it had its outcome before.
+// ErrOutcomeFirst says that a session was not cancelled, because it had its outcome before.
 var ErrOutcomeFirst = errors.New("the session had its outcome before it was cancelled")
 
 // Cancel stops a session and has it removed at MarkSign. It is an outcome like
@@ -21,56 +21,50 @@ var ErrOutcomeFirst = errors.New("the session had its outcome before it was canc
 // its end. A session whose task an operator deleted while it was followed is
 // cancelled too, but nobody can remove it any more: its Removal is "unknown".
 //
-// Cancel returns ErrOutcomeFirst, with the status, where another outcome was first;
-// otherwise the errors are those of [Inspector.Session], and tasks.ErrNewerPayload. After an error of
-// Redis the session may or may not be cancelled, and repeating the call is safe.
-func (i *Inspector) Cancel(ctx context.Context, account, token string) (SessionStatus, error) {
-	session, err := sessionOf(account, token)
+// Cancel returns ErrOutcomeFirst, with the status, if another outcome was first,
+// and otherwise the errors of [Sessions.Status], queue.ErrNewerPayload and, for a
+// task that somebody changed in Redis, queue.ErrOtherSession. After an error of Redis
+// the session may or may not be cancelled, and repeating the call is safe.
+func (s *Sessions) Cancel(ctx context.Context, name session.Name) (Status, error) {
+	seen, err := s.look(ctx, name)
 	if err != nil {
-		return SessionStatus{}, err
-	}
-	seen, err := i.look(ctx, session)
-	if err != nil {
-		return SessionStatus{}, err
+		return Status{}, err
 	}
 	if seen.record.State == outcome.None && !seen.waits() {
-		return SessionStatus{}, ErrNoSession
+		return Status{}, ErrNoSession
 	}
-	job, err := i.job(session, seen)
+	job, err := s.job(name.ID(), seen)
 	if err != nil {
-		return SessionStatus{}, err
+		return Status{}, err
 	}
-	record, err := i.cancel(ctx, session.ID(), job)
+	record, err := s.cancel(ctx, name.ID(), job)
 	if err != nil {
-		return SessionStatus{}, err
+		return Status{}, err
 	}
 	if record.State == outcome.None {
-		return SessionStatus{}, ErrNoSession // forgotten meanwhile
+		return Status{}, ErrNoSession // forgotten meanwhile
 	}
-	status, err := i.status(session.ID(), record)
+	status, err := s.status(name.ID(), record)
 	if err == nil && record.State != outcome.Cancelled {
 		err = ErrOutcomeFirst
 	}
 	return status, err
 }
 
-// job is what the session's task carries, or the task of its removal; nil where
-// both are gone.
-func (i *Inspector) job(session session.Job, seen sighting) (*session.Job, error) {
+// job is what the session's task carries, or the task of its removal; nil if both
+// are gone.
+func (s *Sessions) job(id string, seen sighting) (*session.Job, error) {
 	task := seen.task
 	if task == nil {
-		removal, err := i.tasks.Find(queue.Remove, session.ID())
+		removal, err := s.tasks.Find(queue.Remove, id)
 		if err != nil || removal == nil {
 			return nil, err
 		}
 		task = removal
 	}
-	job, err := queue.Decode(task.Payload)
+	job, err := queue.DecodeAs(id, task.Payload)
 	if err != nil {
 		return nil, err
-	}
-	if job.ID() != session.ID() {
-		return nil, queue.ErrOtherSession
 	}
 	return &job, nil
 }
@@ -79,53 +73,53 @@ func (i *Inspector) job(session session.Job, seen sighting) (*session.Job, error
 // it. Whoever finds the note without the task makes the task: so a process that
 // dies in between leaves the rest to the run of the follow task when its lease
 // ends, or to a repeated call.
-func (i *Inspector) cancel(ctx context.Context, id string, job *session.Job) (outcome.Record, error) {
+func (s *Sessions) cancel(ctx context.Context, id string, job *session.Job) (outcome.Record, error) {
 	if job == nil {
-		return i.cancelUnremoved(ctx, outcome.Session{ID: id})
+		return s.cancelUnremoved(ctx, outcome.Session{ID: id})
 	}
-	change, err := i.records.Cancel(ctx, outcome.Of(*job), outcome.RemovalHanded)
+	change, err := s.records.Cancel(ctx, outcome.Of(*job), outcome.RemovalHanded)
 	record := change.Record
 	if err != nil || record.State != outcome.Cancelled {
 		return record, err
 	}
 	if record.Removal == outcome.RemovalHanded {
 		// asynq keeps due times in whole seconds.
-		if err := i.tasks.EnsureRemoval(ctx, *job, outcome.RemovalDelay+time.Second); err != nil {
+		if err := s.tasks.EnsureRemoval(ctx, *job, outcome.RemovalDelay+time.Second); err != nil {
 			return record, err
 		}
 	}
-	return record, i.endTask(ctx, id)
+	return record, s.endTask(ctx, id)
 }
 
 // cancelUnremoved cancels a session of which only the record is left.
-func (i *Inspector) cancelUnremoved(ctx context.Context, session outcome.Session) (outcome.Record, error) {
-	change, err := i.records.Cancel(ctx, session, outcome.RemovedUnknown)
+func (s *Sessions) cancelUnremoved(ctx context.Context, known outcome.Session) (outcome.Record, error) {
+	change, err := s.records.Cancel(ctx, known, outcome.RemovedUnknown)
 	record := change.Record
 	if err != nil || record.State != outcome.Cancelled || record.Removal != outcome.RemovalHanded {
 		return record, err
 	}
 	// It was cancelled before, and the tasks were deleted since.
-	change, err = i.records.EndRemoval(ctx, session, outcome.RemovedUnknown)
+	change, err = s.records.EndRemoval(ctx, known, outcome.RemovedUnknown)
 	return change.Record, err
 }
 
-// endTask has the follow task run now, which ends it. Where that is running just
+// endTask has the follow task run now, which ends it. If that is running just
 // now, its run may have read the record before the note: it is run again. What
 // does not end by this ends when its lease does.
-func (i *Inspector) endTask(ctx context.Context, id string) error {
+func (s *Sessions) endTask(ctx context.Context, id string) error {
 	const (
-		tries    = 5
-		endPause = 200 * time.Millisecond
+		tries = 5
+		pause = 200 * time.Millisecond
 	)
 	for try := 1; ; try++ {
-		running, err := i.following.Release(ctx, []string{id})
+		running, err := s.following.Release(ctx, []string{id})
 		if err != nil || len(running) == 0 || try == tries {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(endPause):
+		case <-time.After(pause):
 		}
 	}
 }
