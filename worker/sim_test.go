@@ -19,6 +19,7 @@ var (
 	simSeed  = flag.Uint64("seed", 0, "the one life that TestSimulation runs; 0 is none in particular")
 	simFirst = flag.Uint64("first", 1, "the first of the -seeds")
 	simTries = flag.Int("tries", 1, "how often TestSimulation runs the -seed")
+	simSteps = flag.String("steps", "", "the places of the steps, from 0, that the life of the -seed is shrunk to")
 )
 
 // TestSimulation lets whole workers live through what a seed decides: sessions of
@@ -47,18 +48,22 @@ func TestSimulation(t *testing.T) {
 					total.add(result)
 					if result.failed() {
 						result.report(t)
+						total.worst(result)
 					}
 				}
 			})
 		}
 	})
+	if total.first != nil {
+		reportShrunk(t, *total.first)
+	}
 	t.Logf("seeds %d to %d in %v\n%s", *simFirst, last, time.Since(begun).Round(time.Millisecond), total)
 }
 
 // replaySimulation runs one seed, several times if asked to, and shows what happened.
 func replaySimulation(t *testing.T, seed uint64) {
 	t.Helper()
-	plan := drawSimPlan(seed)
+	plan := replayed(t, seed)
 	failed := 0
 	var shown bool
 	for range *simTries {
@@ -90,10 +95,19 @@ type simResult struct {
 
 func (r simResult) failed() bool { return len(r.findings) > 0 }
 
+// said is what the checker says.
+func (r simResult) said() string {
+	var b strings.Builder
+	for _, f := range r.findings {
+		fmt.Fprintf(&b, "%s\n%s", f, r.stories[f.token])
+	}
+	return b.String()
+}
+
 func (r simResult) report(t *testing.T) {
 	t.Helper()
-	for _, f := range r.findings {
-		t.Errorf("seed %d: %s\n%s", r.plan.Seed, f, r.stories[f.token])
+	if r.failed() {
+		t.Errorf("seed %d: %s", r.plan.Seed, r.said())
 	}
 	if r.failed() {
 		t.Logf("again: go test ./worker -run TestSimulation -seed %d\n%s", r.plan.Seed, r.plan)
@@ -146,12 +160,22 @@ type simTally struct {
 	sessions int
 	virtual  time.Duration
 	failed   []uint64
+	first    *simResult // that failed
 	counts   map[string]int
 	excuses  map[string]int
 }
 
 func newSimTally() *simTally {
 	return &simTally{counts: map[string]int{}, excuses: map[string]int{}}
+}
+
+// worst keeps the failure that is shrunk.
+func (y *simTally) worst(r simResult) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if y.first == nil {
+		y.first = &r
+	}
 }
 
 // simEnough is after how many failures no more lives are begun.

@@ -22,8 +22,8 @@ func (f simFinding) String() string {
 
 // simCase is all that is known of one session in the end.
 type simCase struct {
-	*simWorld
-	*simVisit
+	world   *simWorld
+	visit   *simVisit
 	posts   []*simPost
 	calls   []simCall
 	changes []simChange
@@ -44,7 +44,7 @@ const (
 func (w *simWorld) check() {
 	owners := map[string]string{}
 	for _, v := range w.all() {
-		c := &simCase{simWorld: w, simVisit: v, posts: w.log.posts[v.token], calls: w.log.calls[v.token], changes: w.log.records[v.token], record: w.record(v)}
+		c := &simCase{world: w, visit: v, posts: w.log.posts[v.token], calls: w.log.calls[v.token], changes: w.log.records[v.token], record: w.record(v)}
 		slices.SortFunc(c.posts, func(a, b *simPost) int { return a.begun.Compare(b.begun) })
 		c.seen, _ = w.markSigns[v.account].Session(v.token)
 		c.checkRecord()
@@ -67,11 +67,13 @@ func (w *simWorld) check() {
 }
 
 func (c *simCase) broken(promise, format string, args ...any) {
-	c.accuse(promise, c.token, format, args...)
+	c.world.accuse(promise, c.visit.token, format, args...)
 }
 
 // lostSomething returns whether Redis lost something of the session in an interval.
-func (c *simCase) lostSomething(from, to time.Time) bool { return c.log.lost(c.token, from, to) != nil }
+func (c *simCase) lostSomething(from, to time.Time) bool {
+	return c.world.log.lost(c.visit.token, from, to) != nil
+}
 
 // simNext are the states that may follow on another.
 var simNext = map[outcome.State][]outcome.State{
@@ -95,7 +97,7 @@ func (c *simCase) checkRecord() {
 			if before.typ != now.typ && before.typ != "" {
 				c.broken(promiseStory, "its record said %q and says %q", before.typ, now.typ)
 			}
-		case to == outcome.None && (c.deleted || from.MayRemove() && before.removal != ""):
+		case to == outcome.None && (c.visit.deleted || from.MayRemove() && before.removal != ""):
 		case !slices.Contains(simNext[from], to):
 			c.broken(promiseStory, "its record went from %q to %q", from, to)
 		case before.typ != "" && before.typ != now.typ:
@@ -120,7 +122,7 @@ func (c *simCase) checkReason(state outcome.State, now simChange) {
 			return
 		}
 		began := c.deliveryBegan(now.at)
-		if now.by != nil && now.at.Sub(began) < now.by.with.window-time.Second-simSkew && c.log.find(began, now.at, nil, clockMoved) == nil {
+		if now.by != nil && now.at.Sub(began) < now.by.with.window-time.Second-simSkew && c.world.log.find(began, now.at, nil, clockMoved) == nil {
 			c.broken(promiseLost, "it was given up after %v of a window of %v", now.at.Sub(began), now.by.with.window)
 		}
 	case outcome.Cancelled:
@@ -165,7 +167,7 @@ func (c *simCase) checkEarly(now simChange) {
 		return
 	}
 	started := c.changes[0].at
-	if age := now.at.Sub(started); age < now.by.with.session-simClose && c.log.find(started, now.at, nil, clockMoved) == nil && !c.lostSomething(c.log.begun, now.at) {
+	if age := now.at.Sub(started); age < now.by.with.session-simClose && c.world.log.find(started, now.at, nil, clockMoved) == nil && !c.lostSomething(c.world.log.begun, now.at) {
 		c.broken("the deadline", "%s ended it %v after its start, with a SESSION_TIMEOUT of %v", now.by.name, age, now.by.with.session)
 	}
 }
@@ -173,10 +175,10 @@ func (c *simCase) checkEarly(now simChange) {
 // checkStory: every attempt carries the same id and the same body.
 func (c *simCase) checkStory(owners map[string]string) {
 	for i, p := range c.posts {
-		if owner, known := owners[p.id]; known && owner != c.token {
+		if owner, known := owners[p.id]; known && owner != c.visit.token {
 			c.broken(promiseStory, "its webhook-id is also that of %s", owner)
 		}
-		owners[p.id] = c.token
+		owners[p.id] = c.visit.token
 		if i == 0 {
 			continue
 		}
@@ -185,12 +187,12 @@ func (c *simCase) checkStory(owners map[string]string) {
 		case p.id != first.id:
 			c.broken(promiseStory, "two attempts with the ids %s and %s", first.id, p.id)
 		case p.body == first.body:
-		case c.deleted:
-			c.excuse("another body: the operator deleted the task, and it was enqueued again")
+		case c.visit.deleted:
+			c.world.excuse("another body: the operator deleted the task, and it was enqueued again")
 		case !c.lostSomething(c.claimBefore(first), p.begun):
 			c.broken(promiseStory, "two attempts with different bodies:\n    %.300s\n    %.300s", first.body, p.body)
 		default:
-			c.excuse("another body: Redis lost the sealed result")
+			c.world.excuse("another body: Redis lost the sealed result")
 		}
 	}
 }
@@ -210,15 +212,15 @@ func (c *simCase) checkOverlaps() {
 			}
 			from := c.claimBefore(p)
 			switch {
-			case c.log.find(from, q.begun, []string{p.by.name}, wasFrozen) != nil:
-				c.excuse("overlap: the sender was suspended")
+			case c.world.log.find(p.begun, p.end, []string{p.by.name}, wasFrozen) != nil:
+				c.world.excuse("overlap: the first was suspended while it posted")
 			case c.lostSomething(from, q.begun):
-				c.excuse("overlap: Redis lost the claim")
-			case c.log.find(from, q.begun, nil, clockMoved) != nil:
-				c.excuse("overlap: Redis's clock was moved")
+				c.world.excuse("overlap: Redis lost the claim")
+			case c.world.log.find(from, q.begun, nil, clockMoved) != nil:
+				c.world.excuse("overlap: Redis's clock was moved")
 			default:
 				c.broken(promiseStory, "attempts overlap: by %s from %s to %s, and by %s from %s",
-					p.by.name, c.log.since(p.begun), c.log.since(p.end), q.by.name, c.log.since(q.begun))
+					p.by.name, c.world.log.since(p.begun), c.world.log.since(p.end), q.by.name, c.world.log.since(q.begun))
 			}
 		}
 	}
@@ -232,10 +234,10 @@ func (c *simCase) checkDuplicates() {
 			continue
 		}
 		if why := c.unnoted(p, c.posts[i+1].begun); why != "" {
-			c.excuse("duplicate: " + why)
+			c.world.excuse("duplicate: " + why)
 		} else {
 			c.broken(promiseStory, "it was posted again at %s though %s heard a 2xx at %s, and nothing explains it",
-				c.log.since(c.posts[i+1].begun), p.by.name, c.log.since(p.end))
+				c.world.log.since(c.posts[i+1].begun), p.by.name, c.world.log.since(p.end))
 		}
 	}
 }
@@ -252,15 +254,15 @@ func (c *simCase) unnoted(p *simPost, next time.Time) string {
 	switch {
 	case noted:
 		return ""
-	case c.deleted:
+	case c.visit.deleted:
 		return "the operator deleted the task, and it was enqueued again"
 	case !p.heard:
 		return "the 2xx did not arrive, or too late"
-	case c.log.find(p.begun, next, who, wasKilled) != nil:
+	case c.world.log.find(p.begun, next, who, wasKilled) != nil:
 		return "the sender died before it noted the 2xx"
-	case c.log.find(p.begun, next, who, wasFrozen) != nil:
+	case c.world.log.find(p.begun, next, who, wasFrozen) != nil:
 		return "the sender was suspended before it noted the 2xx"
-	case c.log.find(p.begun, next, who, stopCutShort) != nil:
+	case c.world.log.find(p.begun, next, who, stopCutShort) != nil:
 		return "the sender's stop was cut short"
 	case c.disturbed(p.by, toRedis, p.end, next):
 		return "the sender could not reach Redis to note the 2xx"
@@ -270,10 +272,10 @@ func (c *simCase) unnoted(p *simPost, next time.Time) string {
 
 // disturbed reports whether a process's way, or Redis, was in trouble.
 func (c *simCase) disturbed(p *simProcess, way string, from, to time.Time) bool {
-	if in := c.log.find(from, to, []string{p.name}, wayDisturbed); in != nil && (way == "" || in.way == way) {
+	if in := c.world.log.find(from, to, []string{p.name}, wayDisturbed); in != nil && (way == "" || in.way == way) {
 		return true
 	}
-	return c.log.find(from, to, nil, redisIll, redisLost) != nil
+	return c.world.log.find(from, to, nil, redisIll, redisLost) != nil
 }
 
 // checkCuts: a sender never leaves before its own DELIVERY_TIMEOUT is over.
@@ -286,7 +288,7 @@ func (c *simCase) checkCuts() {
 		from := c.claimBefore(p)
 		switch {
 		case lasted >= p.by.with.delivery-simClose:
-		case c.log.find(from, p.end.Add(simClose), []string{p.by.name}, wasKilled, wasFrozen, stopCutShort) != nil:
+		case c.world.log.find(from, p.end.Add(simClose), []string{p.by.name}, wasKilled, wasFrozen, stopCutShort) != nil:
 		case c.disturbed(p.by, "", from, p.end):
 		default:
 			c.broken(promiseStory, "attempt %d was cut by %s after %v, with a DELIVERY_TIMEOUT of %v", i+1, p.by.name, lasted, p.by.with.delivery)
@@ -303,16 +305,16 @@ func (c *simCase) checkOrder() {
 		since, allowed := c.removableSince(call.at)
 		switch {
 		case !allowed && c.lostSomething(call.at.Add(-time.Second), call.at.Add(time.Second)):
-			c.excuse("a DELETE whose note was lost")
+			c.world.excuse("a DELETE whose note was lost")
 		case !allowed:
-			c.broken(promiseOrder, "a DELETE by %s at %s, which nothing allows", call.by.name, c.log.since(call.at))
+			c.broken(promiseOrder, "a DELETE by %s at %s, which nothing allows", call.by.name, c.world.log.since(call.at))
 		case c.keptReason() && call.at.Sub(since) < call.by.with.redelivery-simSkew:
 			c.broken(promiseOrder, "a DELETE by %s %v after the note, though its answer could not be used and REDELIVERY_WINDOW is %v", call.by.name, call.at.Sub(since), call.by.with.redelivery)
 		case call.at.Sub(since) >= outcome.RemovalDelay-simClose:
-		case c.log.find(since, call.at, nil, clockMoved) != nil:
-			c.excuse("a DELETE too early: Redis's clock was moved")
+		case c.world.log.find(since, call.at, nil, clockMoved) != nil:
+			c.world.excuse("a DELETE too early: Redis's clock was moved")
 		case c.lostSomething(since, call.at):
-			c.excuse("a DELETE too early: Redis lost the note, and it was made again")
+			c.world.excuse("a DELETE too early: Redis lost the note, and it was made again")
 		default:
 			c.broken(promiseOrder, "a DELETE by %s only %v after the note", call.by.name, call.at.Sub(since))
 		}
@@ -321,7 +323,7 @@ func (c *simCase) checkOrder() {
 
 // keptReason reports whether MarkSign said ok, and nobody could read as whom.
 func (c *simCase) keptReason() bool {
-	return slices.ContainsFunc(c.posts, func(p *simPost) bool { return reasonOf(p.event) == outcome.KeptReason }) && !c.deleted
+	return slices.ContainsFunc(c.posts, func(p *simPost) bool { return reasonOf(p.event) == outcome.KeptReason }) && !c.visit.deleted
 }
 
 // removableSince is since when the record allows a DELETE, as it stood at a time.
@@ -342,25 +344,31 @@ func (c *simCase) removableSince(at time.Time) (since time.Time, allowed bool) {
 // checkEnd: the record, the receiver and MarkSign agree on how it ended.
 func (c *simCase) checkEnd() {
 	r := c.record
-	everLost := c.lostSomething(c.log.begun, time.Now())
-	if c.deleted || c.lost {
-		c.excuse("its end: an operator deleted its task, or Redis lost all of it")
+	everLost := c.lostSomething(c.world.log.begun, time.Now())
+	if c.visit.deleted || c.visit.lost {
+		c.world.excuse("its end: an operator deleted its task, or Redis lost all of it")
 		return
 	}
 	heard := slices.ContainsFunc(c.posts, func(p *simPost) bool { return p.acknowledged() && p.heard })
 	switch {
-	case r.State == outcome.None && time.Since(c.healed) > 0 && len(c.changes) > 0 && outcome.State(c.changes[len(c.changes)-1].state).MayRemove():
+	case r.State == outcome.None && time.Since(c.world.healed) > 0 && len(c.changes) > 0 && outcome.State(c.changes[len(c.changes)-1].state).MayRemove():
 		return // its time is over
-	case !c.canceled.IsZero() != (r.State == outcome.Cancelled) && !everLost:
-		c.broken(promiseStory, "cancelled: %v, and its record says %q", !c.canceled.IsZero(), r.State)
+	case !c.visit.canceled.IsZero() != (r.State == outcome.Cancelled) && !everLost:
+		c.broken(promiseStory, "cancelled: %v, and its record says %q", !c.visit.canceled.IsZero(), r.State)
 	case !r.State.MayRemove():
 		return // told of by settle
 	case r.State == outcome.Delivered && !heard:
 		c.broken(promiseLost, "it is noted as delivered, and no receiver acknowledged it")
 	case r.State == outcome.Cancelled && len(c.posts) > 0 && !everLost:
 		c.broken(promiseStory, "it was cancelled, and posted")
-	case (r.State == outcome.Delivered || r.State == outcome.Cancelled) && c.redis.mini.Exists("identwatch:"+c.id()+":sealed"):
+	case (r.State == outcome.Delivered || r.State == outcome.Cancelled) && c.world.redis.mini.Exists("identwatch:"+c.visit.id()+":sealed"):
 		c.broken("4: personal data stays out of sight", "its sealed result outlives its delivery")
+	}
+	if at := c.visit.canceled; !at.IsZero() && !everLost && slices.ContainsFunc(c.posts, func(p *simPost) bool { return p.begun.After(at) }) {
+		c.broken(promiseStory, "it was posted after it was cancelled")
+	}
+	if r.State != outcome.None && r.Attempts < len(c.posts) && !everLost {
+		c.broken(promiseStory, "%d attempts are noted of %d", r.Attempts, len(c.posts))
 	}
 	c.checkRemoved(r)
 }
@@ -373,17 +381,17 @@ func (c *simCase) checkRemoved(r outcome.Record) {
 		}
 	}
 	switch {
-	case c.isKept(c.simVisit):
-		c.excuse("not removed: kept for an operator to look at")
+	case c.world.isKept(c.visit):
+		c.world.excuse("not removed: kept for an operator to look at")
 	case r.Removal == outcome.Removed && c.seen.RemovedAt.IsZero():
 		c.broken(promiseOrder, "its record says that it is removed, and MarkSign has it")
 	case r.Removal == outcome.Removed:
 	case r.Removal != outcome.RemovedUnknown:
 		c.broken(promiseLost, "it was not removed: %q", r.Removal)
-	case !c.seen.RemovedAt.IsZero() && asked > 1, c.forgotten, r.Reason == "not_found":
-		c.excuse("an unknown removal: MarkSign does not know the session any more")
-	case c.log.find(c.log.begun, c.healed, []string{simAccounts[c.account]}, markSignIll) != nil:
-		c.excuse("an unknown removal: MarkSign refused it")
+	case !c.seen.RemovedAt.IsZero() && asked > 1, c.visit.forgotten, r.Reason == "not_found":
+		c.world.excuse("an unknown removal: MarkSign does not know the session any more")
+	case c.world.log.find(c.world.log.begun, c.world.healed, []string{simAccounts[c.visit.account]}, markSignIll) != nil:
+		c.world.excuse("an unknown removal: MarkSign refused it")
 	default:
 		c.broken(promiseLost, "nobody knows whether it was removed, after %d DELETEs", asked)
 	}
@@ -392,8 +400,8 @@ func (c *simCase) checkRemoved(r outcome.Record) {
 // checkTakeovers: another worker polls a dead one's session within a lease and two
 // seconds, if it could.
 func (c *simCase) checkTakeovers() {
-	for _, dead := range c.processes {
-		if dead.diedAt.IsZero() || !dead.diedAt.Before(c.healed) && !c.healed.IsZero() {
+	for _, dead := range c.world.processes {
+		if dead.diedAt.IsZero() || !dead.diedAt.Before(c.world.healed) && !c.world.healed.IsZero() {
 			continue
 		}
 		died := dead.diedAt
@@ -401,15 +409,19 @@ func (c *simCase) checkTakeovers() {
 		if held.holder == "" || held.by == nil || held.state != string(outcome.Following) || held.holderOf() != dead {
 			continue
 		}
-		until := died.Add(dead.with.lease + 2*time.Second)
+		lease := dead.with.lease
+		if dead.running[c.visit.token] { // asynq's own lease counts, of which the sweep waits for 9 s
+			lease = max(lease, 10*time.Second)
+		}
+		until := died.Add(lease + 2*time.Second)
 		if !c.calm(died, until, dead) || c.touched(died, until) {
 			continue
 		}
 		next := slices.IndexFunc(c.calls, func(x simCall) bool { return !x.removes && x.at.After(died) })
 		// The next poll may be a pause of the pace away, or that of an error's.
 		if next < 0 || c.calls[next].at.After(until.Add(simLate)) {
-			if c.log.find(died.Add(-40*time.Second), died, []string{simAccounts[c.account]}, markSignIll) == nil {
-				c.broken(promiseSeconds, "%s died at %s with a lease of %v, and nobody polled it by %s", dead.name, c.log.since(died), dead.with.lease, c.log.since(until))
+			if c.world.log.find(died.Add(-40*time.Second), died, []string{simAccounts[c.visit.account]}, markSignIll) == nil {
+				c.broken(promiseSeconds, "%s died at %s with a lease of %v, and nobody polled it by %s", dead.name, c.world.log.since(died), dead.with.lease, c.world.log.since(until))
 			}
 		}
 	}
@@ -442,11 +454,11 @@ func (c *simCase) touched(from, to time.Time) bool {
 // calm reports whether a worker that was there all the time could have taken the
 // session, and nothing hindered it.
 func (c *simCase) calm(from, to time.Time, dead *simProcess) bool {
-	if c.log.find(from.Add(-5*time.Second), to, []string{simAccounts[c.account], c.token}, redisIll, redisLost, clockMoved, markSignIll, operatorDid) != nil {
+	if c.world.log.find(from.Add(-5*time.Second), to, []string{simAccounts[c.visit.account], c.visit.token}, redisIll, redisLost, clockMoved, markSignIll, operatorDid) != nil {
 		return false
 	}
 	able := false
-	for _, p := range c.processes {
+	for _, p := range c.world.processes {
 		if p == dead || p.born.After(to) {
 			continue
 		}
@@ -455,10 +467,10 @@ func (c *simCase) calm(from, to time.Time, dead *simProcess) bool {
 			continue
 		}
 		if p.born.After(from) || !p.diedAt.IsZero() && p.diedAt.Before(to) ||
-			c.log.find(from.Add(-20*time.Second), to, []string{p.name}, wasFrozen, wayDisturbed, wasStopped, stopCutShort) != nil {
+			c.world.log.find(from.Add(-20*time.Second), to, []string{p.name}, wasFrozen, wayDisturbed, wasStopped, stopCutShort) != nil {
 			return false
 		}
-		if p.with.limit < 10 || p.with.taskKeys && !c.plan.Signed || c.rewritten {
+		if p.with.limit < 10 || p.with.taskKeys && !c.world.plan.Signed || c.visit.rewritten {
 			return false
 		}
 		able = true
@@ -470,24 +482,24 @@ func (c *simCase) calm(from, to time.Time, dead *simProcess) bool {
 // is there soon after its outcome, whatever happens to others.
 func (c *simCase) checkPrompt() {
 	final := c.seen.FinalAt
-	if final.IsZero() || c.accepted.IsZero() || len(c.changes) == 0 || !c.canceled.IsZero() {
+	if final.IsZero() || c.visit.accepted.IsZero() || len(c.changes) == 0 || !c.visit.canceled.IsZero() {
 		return
 	}
-	from := slices.MaxFunc([]time.Time{final, c.accepted, c.changes[0].at}, time.Time.Compare)
+	from := slices.MaxFunc([]time.Time{final, c.visit.accepted, c.changes[0].at}, time.Time.Compare)
 	pause := 5 * time.Second // at the default pace, for a session that is older than two minutes
 	by := from.Add(pause + pause/5 + 2*time.Second)
-	if c.log.find(c.accepted.Add(-time.Second), by, []string{simAccounts[c.account], c.receiver(), c.token}, redisIll, redisLost, clockMoved, markSignIll, receiverIll, operatorDid) != nil {
+	if c.world.log.find(c.visit.accepted.Add(-time.Second), by, []string{simAccounts[c.visit.account], c.visit.receiver(), c.visit.token}, redisIll, redisLost, clockMoved, markSignIll, receiverIll, operatorDid) != nil {
 		return
 	}
-	for _, p := range c.processes {
-		if p.born.After(c.accepted) && p.born.Before(by) || !p.diedAt.IsZero() && p.diedAt.After(c.accepted.Add(-time.Minute)) && p.diedAt.Before(by) ||
-			c.log.find(c.accepted.Add(-30*time.Second), by, []string{p.name}, wasFrozen, wayDisturbed, wasStopped, wasKilled, stopCutShort) != nil || p.with.limit < 10 || p.with.polls < 4 || p.with.posts < 4 {
+	for _, p := range c.world.processes {
+		if p.born.After(c.visit.accepted) && p.born.Before(by) || !p.diedAt.IsZero() && p.diedAt.After(c.visit.accepted.Add(-time.Minute)) && p.diedAt.Before(by) ||
+			c.world.log.find(c.visit.accepted.Add(-30*time.Second), by, []string{p.name}, wasFrozen, wayDisturbed, wasStopped, wasKilled, stopCutShort) != nil || p.with.limit < 10 || p.with.polls < 4 || p.with.posts < 4 {
 			return
 		}
 	}
-	if c.rewritten || !slices.ContainsFunc(c.posts, func(p *simPost) bool { return p.acknowledged() && !p.end.After(by) }) {
-		if !c.rewritten {
-			c.broken(promiseOthers, "its outcome was there at %s, and no event by %s, though nothing hindered it", c.log.since(from), c.log.since(by))
+	if c.visit.rewritten || !slices.ContainsFunc(c.posts, func(p *simPost) bool { return p.acknowledged() && !p.end.After(by) }) {
+		if !c.visit.rewritten {
+			c.broken(promiseOthers, "its outcome was there at %s, and no event by %s, though nothing hindered it", c.world.log.since(from), c.world.log.since(by))
 		}
 	}
 }

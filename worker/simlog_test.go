@@ -153,10 +153,11 @@ func (l *simLog) lost(token string, from, to time.Time) *simIncident {
 	return nil
 }
 
-// saw looks at what a command that was executed did to the session that it names.
-func (l *simLog) saw(r *simRedis, p *simProcess, token string, args []string) {
+// saw looks at what a command that was executed did to the session that it names. It
+// returns what the record has become by it, "" if that is as before.
+func (l *simLog) saw(r *simRedis, p *simProcess, token string, args []string) (became string) {
 	if token == "" {
-		return
+		return ""
 	}
 	for _, a := range args {
 		if i := strings.Index(a, personMark); i >= 0 {
@@ -164,8 +165,9 @@ func (l *simLog) saw(r *simRedis, p *simProcess, token string, args []string) {
 		}
 	}
 	if len(args) > 3 && strings.HasPrefix(args[3], "identwatch:") && !strings.HasSuffix(args[3], ":salvage") {
-		l.sawRecord(r, p, args[3], false)
+		return l.sawRecord(r, p, args[3], false)
 	}
+	return ""
 }
 
 func (l *simLog) leak(where, text string, at int) {
@@ -174,7 +176,7 @@ func (l *simLog) leak(where, text string, at int) {
 	l.leaks = append(l.leaks, fmt.Sprintf("%s shows %q", where, text[max(0, at-100):min(len(text), at+40)]))
 }
 
-func (l *simLog) sawRecord(r *simRedis, p *simProcess, key string, lost bool) {
+func (l *simLog) sawRecord(r *simRedis, p *simProcess, key string, lost bool) (became string) {
 	_, token, _ := strings.Cut(strings.TrimPrefix(key, "identwatch:"), ":")
 	now := simChange{at: time.Now(), by: p, lost: lost}
 	if r.mini.Exists(key) {
@@ -187,12 +189,16 @@ func (l *simLog) sawRecord(r *simRedis, p *simProcess, key string, lost bool) {
 	if n := len(known); n > 0 {
 		last := known[n-1]
 		if last.state == now.state && last.removal == now.removal && last.typ == now.typ && last.holder == now.holder {
-			return
+			return ""
+		}
+		if became = now.state; now.removal != last.removal {
+			became = now.removal
 		}
 	} else if now.state == "" {
-		return
+		return ""
 	}
 	l.records[token] = append(known, now)
+	return became
 }
 
 func (l *simLog) sawPost(p *simPost) {

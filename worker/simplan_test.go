@@ -38,6 +38,7 @@ type simStep struct {
 	account  int
 	host     int
 	lasts    time.Duration
+	away     time.Duration // of a Redis that restarts
 	settings simSettings
 	trap     simTrap
 	visit    simVisit
@@ -130,7 +131,7 @@ const second = time.Second
 func drawSimPlan(seed uint64) simPlan {
 	p := simPlan{Seed: seed}
 	d := simDice{rand.New(rand.NewPCG(seed, 9)), &p, 0}
-	d.long = d.between(6*second, 20*second)
+	d.long = pickOne(d, d.between(6*second, 20*second), d.between(6*second, 20*second), d.between(20*second, 50*second))
 	p.Signed, p.Metrics = d.chance(50), d.chance(25)
 	p.Always = p.Signed && d.chance(60)
 	p.Last = d.settings()
@@ -213,7 +214,9 @@ var simKinds = []struct {
 	{"Redis", 4, func(d simDice, s *simStep) {
 		s.ill, s.lasts = pickOne(d, redisRefuses, redisLoads, redisFull), d.between(200*time.Millisecond, 9*second)
 	}},
-	{"Redis loses", 4, func(d simDice, s *simStep) { s.lasts = d.between(200*time.Millisecond, second) }},
+	{"Redis loses", 4, func(d simDice, s *simStep) {
+		s.lasts, s.away = d.between(200*time.Millisecond, second), d.between(50*time.Millisecond, 3*second)
+	}},
 	{"Redis's clock", 3, func(d simDice, s *simStep) { s.lasts = d.upTo(6*second) - 3*second }},
 	{"asynq's leases vanish", 2, nil},
 	{"pause", 3, func(d simDice, s *simStep) {
@@ -223,7 +226,7 @@ var simKinds = []struct {
 	{"forget", 1, nil},
 	{"cancel", 3, nil},
 	{"enqueue again", 3, nil},
-	{"run", 4, nil},
+	{"run", 6, nil},
 	{"delete", 1, nil},
 	{"redeliver", 3, nil},
 	{"rewrite", 3, nil},
@@ -253,13 +256,14 @@ func (d simDice) step(sessions int) simStep {
 
 func (d simDice) trap(s *simStep) {
 	s.trap = simTrap{
-		kind:   pickOne(d, aCommand, aCommand, aCommand, aPoll, aPost, aPost, aDelete),
+		kind:   pickOne(d, aCommand, aCommand, aPoll, aPost, aPost, aDelete, theRecord+"sealed", theRecord+"sealed", theRecord+"handed", theRecord+"delivered", theRecord+"given_up", theRecord+"removed"),
 		before: d.chance(40),
 		act:    pickOne(d, trapKills, trapKills, trapFreezes, trapFreezes, trapStops, trapLoses, trapDelays, trapCuts),
 		lasts:  pickOne(d, d.between(200*time.Millisecond, 4*second), d.between(second, 16*second)),
 	}
-	most := map[string]int{aCommand: 40, aPoll: 12, aPost: 4, aDelete: 3}[s.trap.kind]
+	most := max(map[string]int{aCommand: 40, aPoll: 12, aPost: 4}[s.trap.kind], 3)
 	s.trap.n = 1 + min(d.IntN(most), d.IntN(most))
+	s.trap.before = s.trap.before && !strings.HasPrefix(s.trap.kind, theRecord)
 	if d.chance(60) {
 		s.at = 0
 	}
@@ -277,12 +281,13 @@ func (d simDice) receiver(s *simStep) {
 		simMood{name: "hangs", status: 204, after: time.Hour},
 		simMood{name: fmt.Sprintf("takes %v", slow), status: 204, after: slow},
 		simMood{name: fmt.Sprintf("takes %v", slow), status: 204, after: slow},
+		simMood{name: fmt.Sprintf("takes %v", slow), status: 204, after: slow},
 		simMood{name: fmt.Sprintf("takes %v to fail", slow), status: 500, after: slow},
 		simMood{name: "refuses connections", refuse: true},
 		simMood{name: "cuts its 2xx off", status: 204, cut: true},
 	)
 	s.mood.share = pickOne(d, 40, 100, 100)
-	s.lasts = pickOne(d, d.upTo(4*second), d.upTo(20*second))
+	s.lasts = pickOne(d, d.upTo(4*second), d.upTo(20*second), d.long)
 }
 
 func (d simDice) markSign(s *simStep) {

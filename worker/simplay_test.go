@@ -83,9 +83,9 @@ func (w *simWorld) playSurroundings(s simStep) bool {
 		sim := w.markSigns[s.account]
 		w.lasting(s, w.log.note(markSignIll, simAccounts[s.account]), func() { sim.SetFaults(s.faults) }, func() { sim.SetFaults() })
 	case "Redis":
-		w.lasting(s, w.log.note(redisIll, ""), func() { w.redis.falls(s.ill) }, func() { w.redis.falls(redisWell) })
+		w.lasting(s, w.log.note(redisIll, ""), func() { w.redis.falls(s.ill) }, func() { w.redis.recovers(s.ill) })
 	case "Redis loses":
-		w.loseTheLast(s.lasts)
+		w.loseTheLast(s.lasts, s.away)
 	case "Redis's clock":
 		w.log.moment(clockMoved, "")
 		w.log.say("Redis's clock is %v apart", s.lasts)
@@ -229,7 +229,7 @@ const (
 	// simHaste is from when on an operator runs what waits for its next try, which
 	// spares the long pauses, and simPatience for how long the end is waited for.
 	simHaste    = 12 * time.Second
-	simPatience = 4 * time.Minute
+	simPatience = 13 * time.Minute // tasks in no list are looked for each ten minutes
 )
 
 func (w *simWorld) settle() {

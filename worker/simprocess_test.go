@@ -26,6 +26,8 @@ const (
 	aPoll    = "poll"
 	aPost    = "post"
 	aDelete  = "DELETE"
+
+	theRecord = "change of a record to " // and to what
 )
 
 // simTrap waits for the n-th thing of a kind that a process does for a session, and
@@ -65,14 +67,15 @@ type simProcess struct {
 	err    error         // of Run
 	born   time.Time
 
-	mu     sync.Mutex
-	dead   bool
-	killed chan struct{} // closed with dead
-	diedAt time.Time
-	frozen chan struct{} // closed when it goes on; nil while it runs
-	sleep  *simIncident
-	cuts   map[string]time.Time // until when a way is cut
-	traps  []*simTrap
+	mu      sync.Mutex
+	dead    bool
+	killed  chan struct{} // closed with dead
+	diedAt  time.Time
+	running map[string]bool // the sessions whose task ran when it was killed
+	frozen  chan struct{}   // closed when it goes on; nil while it runs
+	sleep   *simIncident
+	cuts    map[string]time.Time // until when a way is cut
+	traps   []*simTrap
 }
 
 // fate is what becomes of one thing that a process does.
@@ -127,10 +130,15 @@ func (p *simProcess) enter(kind string, counts bool, what string) fate {
 	trap := f.trap
 	f.trap = nil
 	late, lost := p.suffer(trap, f.way)
+	if kind == aCommand {
+		late = min(late, mostUpload) // go-redis gives up waiting for an answer a little later
+	}
 	time.Sleep(late)
 	f.lost = lost || !p.awaitRunning()
 	return f
 }
+
+const mostUpload = 2500 * time.Millisecond
 
 // leave is passed after it was done, and says how late the answer is, or that it
 // is lost.
@@ -209,6 +217,11 @@ func (p *simProcess) kill() {
 	p.dead, p.diedAt = true, time.Now()
 	close(p.killed)
 	p.mu.Unlock()
+	for _, v := range p.world.all() {
+		if p.world.redis.mini.HGet("asynq:{"+simFollow+"}:t:"+v.id(), "state") == "active" {
+			p.running[v.token] = true
+		}
+	}
 	p.world.log.say("%s is killed", p.name)
 	p.world.log.moment(wasKilled, p.name)
 	p.world.redis.cut(p)
@@ -284,7 +297,7 @@ func (p *simProcess) run(ctx context.Context) {
 func (w *simWorld) start(slot int, with simSettings) *simProcess {
 	p := &simProcess{
 		name: fmt.Sprintf("w%d.%d", slot, len(w.processes)), slot: slot, with: with, world: w, born: time.Now(),
-		done: make(chan struct{}), killed: make(chan struct{}), cuts: map[string]time.Time{}, gather: prometheus.NewRegistry(),
+		done: make(chan struct{}), killed: make(chan struct{}), cuts: map[string]time.Time{}, running: map[string]bool{}, gather: prometheus.NewRegistry(),
 	}
 	p.traps, w.laid[slot] = w.laid[slot], nil
 	p.rdb = w.redis.client(p)

@@ -113,6 +113,15 @@ func (r *simRedis) falls(how redisIllness) {
 	}
 }
 
+// recovers ends one way of failing, unless Redis fails in another by now.
+func (r *simRedis) recovers(from redisIllness) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ill == from {
+		r.ill = redisWell
+	}
+}
+
 // cut breaks the connections of a process, or of all.
 func (r *simRedis) cut(p *simProcess) {
 	r.mu.Lock()
@@ -326,7 +335,9 @@ func (c *simConn) execute(args []string) {
 		return
 	}
 	r.run(c, args)
-	r.log.saw(r, c.p, session, args)
+	if became := r.log.saw(r, c.p, session, args); became != "" && f.trap == nil {
+		f.trap = c.p.spring(theRecord + became)
+	}
 	late, lost := c.p.leave(f)
 	if lost {
 		c.snap()

@@ -23,8 +23,8 @@ var simTypes = map[marksim.Outcome]webhook.Type{
 // checkTruth: every event says what the person did, and goes to where it was asked for.
 func (c *simCase) checkTruth() {
 	for i, p := range c.posts {
-		if p.host != c.receiver() {
-			c.broken("7: Redis does not decide", "attempt %d went to %s and not to %s", i+1, p.host, c.receiver())
+		if p.host != c.visit.receiver() {
+			c.broken("7: Redis does not decide", "attempt %d went to %s and not to %s", i+1, p.host, c.visit.receiver())
 		}
 		if wrong := c.wrong(p.event, p); wrong != "" {
 			c.broken("the event", "attempt %d is not the truth: %s\n    %.400s", i+1, wrong, p.body)
@@ -34,20 +34,20 @@ func (c *simCase) checkTruth() {
 
 func (c *simCase) wrong(e webhook.Event, p *simPost) string {
 	switch {
-	case e.Data.Reference != c.reference():
+	case e.Data.Reference != c.visit.reference():
 		return "another reference"
-	case e.Data.Method != c.method:
+	case e.Data.Method != c.visit.method:
 		return "another method"
 	}
-	ill := c.log.find(c.log.begun, p.begun, []string{simAccounts[c.account]}, markSignIll) != nil
+	ill := c.world.log.find(c.world.log.begun, p.begun, []string{simAccounts[c.visit.account]}, markSignIll) != nil
 	switch reasonOf(e) {
 	case webhook.ReasonDeadline, webhook.ReasonUnavailable:
 		return "" // checkEarly looks at when
 	case webhook.ReasonNotFound:
-		if !c.forgotten && !c.deleted && c.seen.RemovedAt.IsZero() {
+		if !c.visit.forgotten && !c.visit.deleted && c.seen.RemovedAt.IsZero() {
 			return "MarkSign never lost the session"
 		}
-		if !c.forgotten && !c.deleted && !c.lostSomething(c.log.begun, p.begun) {
+		if !c.visit.forgotten && !c.visit.deleted && !c.lostSomething(c.world.log.begun, p.begun) {
 			return "the session was removed before"
 		}
 		return ""
@@ -70,7 +70,7 @@ func (c *simCase) wrong(e webhook.Event, p *simPost) string {
 }
 
 func (c *simCase) wrongPerson(d webhook.Data) string {
-	p := c.person
+	p := c.visit.person
 	if d.Person == nil || *d.Person != (webhook.Person{Name: p.Name, Surname: p.Surname, Code: p.Code, Country: p.Country}) {
 		return "another person"
 	}
@@ -81,7 +81,7 @@ func (c *simCase) wrongPerson(d webhook.Data) string {
 		switch {
 		case hits[check] > 0:
 			want = webhook.Hit
-		case slices.Contains(c.checks, check):
+		case slices.Contains(c.visit.checks, check):
 			want = webhook.Clear
 		}
 		if got[check] == nil || got[check].Result != want || len(got[check].Records) != hits[check] {

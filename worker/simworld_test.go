@@ -329,17 +329,19 @@ func (w *simWorld) rewrite(v *simVisit, queues []string, undo bool) {
 
 // loseTheLast restarts Redis without what was written in the time given, which is
 // what appendfsync everysec may lose.
-func (w *simWorld) loseTheLast(span time.Duration) {
+func (w *simWorld) loseTheLast(span, away time.Duration) {
 	saved := w.redis.save()
 	before := w.fingerprints(saved)
-	in := w.log.note(redisLost, "")
+	in, ill := w.log.note(redisLost, ""), w.log.note(redisIll, "")
+	ill.to = time.Now().Add(span + away)
 	time.Sleep(span)
 	after := w.fingerprints(w.redis.save())
-	w.redis.cut(nil)
+	w.redis.falls(redisRefuses)
 	w.redis.restore(saved, span)
 	w.log.mu.Lock()
 	in.tokens, in.to = map[string]bool{}, time.Now()
 	w.log.mu.Unlock()
+	time.AfterFunc(away, func() { w.redis.recovers(redisRefuses) })
 	for _, v := range w.all() {
 		if before[v.token] != after[v.token] {
 			in.tokens[v.token] = true
@@ -347,7 +349,7 @@ func (w *simWorld) loseTheLast(span time.Duration) {
 		w.log.sawRecord(w.redis, nil, "identwatch:"+v.id(), true)
 		v.lost = v.lost || in.tokens[v.token] && !w.hasTask(v) && !v.deleted
 	}
-	w.log.say("Redis loses its last %v", span)
+	w.log.say("Redis loses its last %v, and is away for %v", span, away)
 }
 
 // fingerprints say what Redis holds of each session.

@@ -215,7 +215,7 @@ func TestFollow_AnUnusableOKIsRemovedAtOnceWithoutAWindow(t *testing.T) {
 // Delivery is given up before the session is kept; the window counts from then.
 func TestFollow_AnUnusableOKWhoseDeliveryIsGivenUpIsKeptToo(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.receiver.answer = receiverMoods["gone"]
+		w.receiver.answer = func(*http.Request, int) (int, time.Duration, http.Header) { return http.StatusGone, 0, nil }
 		w.spoil(ofAnother("a"))
 		w.start(func(o *Options) { o.RedeliveryWindow = 2 * time.Minute })
 		w.session("a", confirming(0))

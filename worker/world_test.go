@@ -21,7 +21,6 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
-	"pgregory.net/rapid"
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
@@ -51,7 +50,7 @@ func (silent) Printf(context.Context, string, ...any) {}
 // embedded Redis over in-memory connections, the simulated MarkSign, and a
 // receiver. Workers in it are whole, with asynq's own servers.
 type world struct {
-	t        rapid.TB // a test, or one try of a property
+	t        testing.TB
 	ctx      context.Context
 	mini     *miniredis.Miniredis
 	rdb      *redis.Client
@@ -72,7 +71,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 }
 
 // inBubble is inWorld for a caller that made the bubble.
-func inBubble(t rapid.TB, test func(w *world)) {
+func inBubble(t testing.TB, test func(w *world)) {
 	rdb, mini := redistest.Embedded()
 	w := &world{
 		t: t, ctx: context.Background(), mini: mini, rdb: rdb,
@@ -222,7 +221,7 @@ type post struct {
 
 // receiver is the application's end of the callback. It verifies every post.
 type receiver struct {
-	t      rapid.TB
+	t      testing.TB
 	secret webhook.Secret
 	mu     sync.Mutex
 	posts  []post
@@ -233,7 +232,7 @@ type receiver struct {
 	counts  map[string]int
 }
 
-func newReceiver(t rapid.TB) *receiver {
+func newReceiver(t testing.TB) *receiver {
 	return &receiver{t: t, secret: testSecret, counts: make(map[string]int)}
 }
 
