@@ -53,7 +53,7 @@ func TestCircuit_ADeadHostComesBackAfterHours(t *testing.T) {
 			time.Sleep(19 * time.Minute)
 			p = w.start()
 		}
-		if n := attempts.Load(); n > int64(hours*3*4*circuitFailures) {
+		if n := attempts.Load(); n > int64(hours*3*40) {
 			t.Errorf("%d attempts at a host that was down for %d hours", n, hours)
 		}
 		back.Store(true)
@@ -63,7 +63,7 @@ func TestCircuit_ADeadHostComesBackAfterHours(t *testing.T) {
 			w.await("the delivery of "+token, 6*time.Hour, func() bool { return w.record(token).State == outcome.Delivered })
 			w.checkOneStory(token)
 		}
-		if late := time.Since(returned); late > maxCircuitPause*5/4 {
+		if late := time.Since(returned); late > time.Minute {
 			t.Errorf("the last of them went out %v after the host's return", late)
 		}
 		t.Logf("%d deliveries, %d attempts while the host was down, all out %v after its return", *deadDeliveries, attempts.Load(), time.Since(returned))

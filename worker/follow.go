@@ -32,7 +32,7 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task, a *account.Account, 
 		w.follower.Keep(job.ID())
 		return w.untilLeaseEnds()
 	}
-	first, err := w.standing(ctx, w.newFollowed(job, a), record)
+	first, err := (&story{w, job, a}).standing(ctx, record)
 	switch {
 	case err != nil:
 		return queue.NoRedis()
@@ -52,35 +52,36 @@ func (w *Worker) untilLeaseEnds() error {
 
 // standing is the table of where a session goes on, by its record. If another queue
 // goes on, it makes sure that the task is there.
-func (w *Worker) standing(ctx context.Context, s *followed, r outcome.Record) (follow.Next, error) {
+func (s *story) standing(ctx context.Context, r outcome.Record) (follow.Next, error) {
 	switch r.State {
 	case outcome.None:
-		if further, err := w.taker.WentFurther(ctx, s.Job); err != nil || further {
+		if further, err := s.w.taker.WentFurther(ctx, s.job); err != nil || further {
 			return follow.End(), err
 		}
-		return follow.Now(w.polling(s, r)), nil
+		return follow.Now(s.polling(r)), nil
 	case outcome.Following:
-		return follow.In(takeoverSpread(r), w.polling(s, r)), nil
+		return follow.In(takeoverSpread(r), s.polling(r)), nil
 	case outcome.Sealed:
-		return follow.In(max(r.ClaimLeft(""), 0), posting{w, s}), nil
+		event := s.first(nil, time.Now().Add(r.Final.Sub(r.Now)))
+		return follow.In(max(r.ClaimLeft(""), 0), posting{s, event}), nil
 	case outcome.Handed:
-		return follow.End(), w.tasks.EnsureDelivery(ctx, s.Job, 0)
+		return follow.End(), s.w.tasks.EnsureDelivery(ctx, s.job, 0)
 	case outcome.Redelivering:
-		if err := w.tasks.EnsureDelivery(ctx, s.Job, 0); err != nil {
+		if err := s.w.tasks.EnsureDelivery(ctx, s.job, 0); err != nil {
 			return follow.Next{}, err
 		}
 	}
 	switch r.Removal {
 	case outcome.NotRemoved:
-		return follow.In(r.RemovalLeft(), removing{w, s}), nil
+		return follow.In(r.RemovalLeft(), removing{s}), nil
 	case outcome.RemovalHanded:
-		return follow.End(), w.tasks.EnsureRemoval(ctx, s.Job, 0)
+		return follow.End(), s.w.tasks.EnsureRemoval(ctx, s.job, 0)
 	}
 	return follow.End(), nil
 }
 
-func (w *Worker) polling(s *followed, r outcome.Record) polling {
-	return polling{w, s, poll.Begin(s.Job, s.account, r, w.opts.SessionTimeout)}
+func (s *story) polling(r outcome.Record) polling {
+	return polling{s, poll.Begin(s.job, s.account, r, s.w.opts.SessionTimeout)}
 }
 
 // takeoverSpread is before the first poll of a session that another worker had:

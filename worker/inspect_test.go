@@ -36,10 +36,10 @@ func TestSession_TellsOfEachState(t *testing.T) {
 			t.Errorf("following: %+v", s)
 		}
 		w.await("the hand-over", 10*time.Second, func() bool { return w.record("a").State == outcome.Handed })
-		time.Sleep(time.Second)
+		time.Sleep(500 * time.Millisecond)
 		s := w.status("a")
 		if left := time.Until(s.NextAttempt); s.State != admin.Delivering || s.Outcome != "identification.completed" || s.Polls == 0 ||
-			s.Attempts != 1 || s.LastError != "HTTP 503" || left < 2*time.Second || left > 6*time.Second || !s.EndedAt.IsZero() {
+			s.Attempts != 1 || s.LastError != "HTTP 503" || left < time.Second || left > 4*time.Second || !s.EndedAt.IsZero() {
 			t.Errorf("delivering: %+v", s)
 		}
 		w.await("the delivery", time.Minute, func() bool { return w.record("a").State == outcome.Delivered })

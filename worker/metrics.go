@@ -8,11 +8,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/redis/go-redis/v9"
-	"github.com/sony/gobreaker/v2"
 
 	"github.com/identwatch/identwatch/internal/account"
+	"github.com/identwatch/identwatch/internal/deliver"
+	"github.com/identwatch/identwatch/internal/hosts"
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/remove"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -37,14 +39,6 @@ type metrics struct {
 	queueTasks     *prometheus.GaugeVec
 	queueAge       *prometheus.GaugeVec
 }
-
-// The results of attempts, deliveries and removals, as their labels say them.
-const (
-	resultDelivered = "delivered"
-	resultFailed    = "failed"
-	resultGone      = "gone"
-	resultGivenUp   = "given_up"
-)
 
 // personSeconds are bounds for what waits for a person: most confirm within 30 s.
 var personSeconds = []float64{1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900}
@@ -100,42 +94,20 @@ func (m *metrics) begin(account string) {
 	for _, typ := range []webhook.Type{webhook.Completed, webhook.Refused, webhook.Expired, webhook.Failed} {
 		m.finalAfter.WithLabelValues(account, string(typ))
 	}
-	for _, result := range []string{resultDelivered, resultFailed, resultGone} {
+	for _, result := range []string{deliver.ResultDelivered, deliver.ResultFailed, deliver.ResultGone} {
 		m.attempts.WithLabelValues(account, result)
 	}
-	for _, result := range []string{resultDelivered, resultGivenUp} {
+	for _, result := range []string{deliver.ResultDelivered, deliver.ResultGivenUp} {
 		m.deliveries.WithLabelValues(account, result)
 	}
 	m.deliverAfter.WithLabelValues(account)
-	for _, result := range []string{string(outcome.Removed), resultFailed, string(outcome.RemovedUnknown)} {
+	for _, result := range []string{string(outcome.Removed), remove.ResultFailed, string(outcome.RemovedUnknown)} {
 		m.removals.WithLabelValues(account, result)
 	}
 	m.takenOver.WithLabelValues(account)
 	m.recordsLost.WithLabelValues(account)
 	m.unusable.WithLabelValues(account)
 	m.refusedTasks.WithLabelValues(account)
-}
-
-// final goes by the record's own times, as delivered does.
-func (m *metrics) final(account string, r outcome.Record) {
-	m.finalAfter.WithLabelValues(account, r.Type).Observe(max(r.Final.Sub(r.Started), 0).Seconds())
-}
-
-func (m *metrics) posted(account string, r webhook.Result) {
-	result := resultFailed
-	switch r.Verdict {
-	case webhook.Delivered:
-		result = resultDelivered
-	case webhook.Gone:
-		result = resultGone
-	}
-	m.attempts.WithLabelValues(account, result).Inc()
-}
-
-// delivered goes by the record's own times, which are by one clock.
-func (m *metrics) delivered(account string, r outcome.Record) {
-	m.deliveries.WithLabelValues(account, resultDelivered).Inc()
-	m.deliverAfter.WithLabelValues(account).Observe(max(r.Ended.Sub(r.Final), 0).Seconds())
 }
 
 // standing tells, when it is asked, what a worker has in hand.
@@ -173,9 +145,9 @@ func (s *standingMetrics) Collect(out chan<- prometheus.Metric) {
 		}
 		out <- prometheus.MustNewConstMetric(s.rejected, prometheus.GaugeValue, rejected, name)
 	}
-	circuits := s.worker.hosts.countByState()
-	for _, state := range []gobreaker.State{gobreaker.StateClosed, gobreaker.StateHalfOpen, gobreaker.StateOpen} {
-		out <- prometheus.MustNewConstMetric(s.circuits, prometheus.GaugeValue, float64(circuits[state]), state.String())
+	circuits := s.worker.hosts.States()
+	for _, state := range []hosts.State{hosts.Closed, hosts.HalfOpen, hosts.Open} {
+		out <- prometheus.MustNewConstMetric(s.circuits, prometheus.GaugeValue, float64(circuits[state]), string(state))
 	}
 }
 

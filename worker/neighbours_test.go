@@ -55,7 +55,7 @@ func TestAccounts_OneThatFailsAtAHostDoesNotStopAnother(t *testing.T) {
 			return http.StatusInternalServerError, 0, nil
 		}
 		w.start(both)
-		for i := range circuitFailures + 5 {
+		for i := range 10 + 5 {
 			token := fmt.Sprint("crm-", i)
 			c.sim.Add(token, marksim.SmartID, confirming(0))
 			w.enqueue(token, of("crm"), func(s *tasks.Session) { s.CallbackURL = "https://app.example/no-such-path" })

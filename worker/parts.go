@@ -7,8 +7,10 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/identwatch/identwatch/internal/account"
+	"github.com/identwatch/identwatch/internal/deliver"
 	"github.com/identwatch/identwatch/internal/fair"
 	"github.com/identwatch/identwatch/internal/follow"
+	"github.com/identwatch/identwatch/internal/hosts"
 	"github.com/identwatch/identwatch/internal/insist"
 	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/outcome"
@@ -22,17 +24,17 @@ import (
 )
 
 const (
-	// Runs of tasks at once; those of webhook:deliver are DeliveryConcurrency.
+	// Runs of tasks at once. Those of webhook:deliver are DeliveryConcurrency, and
+	// endRuns more that only end their task.
 	followRuns = 32
 	removeRuns = 16
+	endRuns    = 16
+	// stopMargin is by how much the ShutdownTimeout is longer than any one call.
+	stopMargin = 2 * time.Second
 	// removeWorkers bounds the first DELETEs, and handWorkers the hand-overs to
 	// webhook:deliver, which wait for nothing but Redis.
 	removeWorkers = 32
 	handWorkers   = 32
-	// postPatience is for how long a first post waits for a free slot before
-	// webhook:deliver gets it, and slotPause how often the wait looks.
-	postPatience = time.Second
-	slotPause    = 50 * time.Millisecond
 	// resumeSpread is within which the sessions of an account are polled that
 	// MarkSign accepts again.
 	resumeSpread = 300 * time.Millisecond
@@ -63,9 +65,15 @@ func (w *Worker) join(keys *outcome.Keyring) {
 	})
 	w.remover = remove.New(remove.Options{
 		Records: w.records, Tasks: w.tasks, Settler: w.settler, Notes: w.notes, Slots: fair.New(removeRuns, len(w.accounts)),
-		Timeout: o.ShutdownTimeout - claimMargin, Removals: w.metrics.removals, Log: w.log,
+		Timeout: o.ShutdownTimeout - stopMargin, Removals: w.metrics.removals, Log: w.log,
 	})
-	w.hosts = newHosts(max(o.DeliveryConcurrency/2, 1), w.log)
+	w.hosts = hosts.New(hosts.Options{PerHost: max(o.DeliveryConcurrency/2, 1), Total: o.DeliveryConcurrency, Log: w.log})
+	w.deliverer = deliver.New(deliver.Options{
+		Records: w.records, Tasks: w.tasks, Queue: w.queues[1], Hosts: w.hosts, Settler: w.settler, Notes: w.notes,
+		Holder: w.holder, Timeout: o.DeliveryTimeout, Window: o.DeliveryWindow, AwaitPoll: w.poller.AwaitRate, Unsigned: w.taker.Refuse,
+		Metrics: deliver.Metrics{FinalAfter: w.metrics.finalAfter, Attempts: w.metrics.attempts, Deliveries: w.metrics.deliveries, DeliverAfter: w.metrics.deliverAfter},
+		Log:     w.log,
+	})
 	w.follower = follow.New(follow.Options{
 		Tasks: w.queues[0], Records: held{w.records, w.holder}, Lease: o.Lease, Limit: o.FollowLimit, Accounts: len(w.accounts),
 		Polls: o.PollWorkers, Posts: o.DeliveryConcurrency, Hands: handWorkers, Removals: removeWorkers, Log: w.log,
@@ -73,7 +81,7 @@ func (w *Worker) join(keys *outcome.Keyring) {
 	w.repairer = repair.New(repair.Options{
 		Queues: []repair.Queue{
 			{Tasks: w.queues[0], LongestPause: maxLease, Spread: time.Second},
-			{Tasks: w.queues[1], LongestPause: longestPause, Spread: time.Minute, Scheduled: true},
+			{Tasks: w.queues[1], LongestPause: deliver.LongestPause, Spread: time.Minute, Scheduled: true},
 			{Tasks: w.queues[2], LongestPause: remove.LongestPause, Spread: time.Minute, Scheduled: true},
 		},
 		Redeliveries: w.mendRedeliveries, Metrics: repair.Metrics{Tasks: w.metrics.queueTasks, Age: w.metrics.queueAge}, Log: w.log,
@@ -111,7 +119,7 @@ type servers struct{ follow, deliver, remove *queue.Server }
 func (w *Worker) startServers() (servers, error) {
 	s := servers{
 		follow:  w.newServer(w.queues[0], followRuns, w.follow),
-		deliver: w.newServer(w.queues[1], w.opts.DeliveryConcurrency, w.deliver),
+		deliver: w.newServer(w.queues[1], w.opts.DeliveryConcurrency+endRuns, w.deliverer.Run),
 		remove:  w.newServer(w.queues[2], removeRuns, w.remover.Run),
 	}
 	for _, server := range []*queue.Server{s.follow, s.deliver, s.remove} {

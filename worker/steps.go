@@ -4,31 +4,40 @@ import (
 	"context"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/account"
+	"github.com/identwatch/identwatch/internal/deliver"
 	"github.com/identwatch/identwatch/internal/follow"
+	"github.com/identwatch/identwatch/internal/hosts"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/poll"
 	"github.com/identwatch/identwatch/internal/remove"
+	"github.com/identwatch/identwatch/internal/session"
 )
+
+// story is what all states of a session in memory know.
+type story struct {
+	w       *Worker
+	job     session.Job
+	account *account.Account
+}
 
 // A session in memory is in one of these states. Each is a step that the follower
 // runs; the functions below are the table of what follows from what it came to.
 type (
 	polling struct { // the next poll
-		w     *Worker
-		s     *followed
+		story *story
 		state *poll.State
 	}
 	posting struct { // the first post of its event
-		w *Worker
-		s *followed
+		story *story
+		event *deliver.First
 	}
 	handing struct { // a note that leaves the post to webhook:deliver
-		w *Worker
-		s *followed
+		story *story
+		event *deliver.First
 	}
 	removing struct { // the DELETE at MarkSign
-		w *Worker
-		s *followed
+		story *story
 	}
 )
 
@@ -49,48 +58,93 @@ func (removing) Kind() follow.Kind { return follow.Remove }
 
 // Run polls once.
 func (p polling) Run(ctx context.Context) follow.Next {
-	return p.next(p.w.poller.Poll(ctx, p.state))
+	return p.next(p.story.w.poller.Poll(ctx, p.state))
 }
 
 // AfterDefect ends the session as failed.
-func (p polling) AfterDefect() follow.Next { return p.next(p.w.poller.Defect(p.state)) }
+func (p polling) AfterDefect() follow.Next { return p.next(p.story.w.poller.Defect(p.state)) }
 
 func (p polling) next(o poll.Outcome) follow.Next {
 	switch {
 	case o.Unsigned:
 		return follow.End()
 	case o.Final != nil:
-		p.s.result, p.s.final = o.Final, time.Now()
-		return follow.Now(posting{p.w, p.s})
+		return follow.Now(posting{p.story, p.story.first(o.Final, time.Now())})
 	}
 	return follow.Next{Step: p, At: o.Again}
 }
 
+func (s *story) first(result *outcome.Result, since time.Time) *deliver.First {
+	return s.w.deliverer.NewFirst(s.job, s.account, result, since)
+}
+
+// Admit lets the event be posted if it has its turn. Past its patience, and if the
+// host keeps failing, webhook:deliver has to post it.
+func (p posting) Admit(bool) (instead follow.Next, may bool) {
+	may, again, handOver := p.story.w.deliverer.Turn(p.event, p.takeTurn)
+	if handOver {
+		return follow.Now(handing(p)), false
+	}
+	return follow.Next{Step: p, At: again}, may
+}
+
+// takeTurn has the session post now, unless it no longer waits for that.
+func (p posting) takeTurn(permit *hosts.Permit) {
+	taken := p.story.w.follower.Hurry(p.story.job.ID(), func(step follow.Step) bool {
+		if step != p {
+			return false
+		}
+		p.event.Take(permit)
+		return true
+	})
+	if !taken {
+		permit.Release()
+	}
+}
+
 // Run posts once.
-func (p posting) Run(ctx context.Context) follow.Next { return p.w.post(ctx, p.s) }
+func (p posting) Run(ctx context.Context) follow.Next {
+	return p.story.delivered(ctx, p.story.w.deliverer.Post(ctx, p.event), p)
+}
 
 // AfterDefect leaves the post to webhook:deliver.
 func (p posting) AfterDefect() follow.Next { return follow.Now(handing(p)) }
 
 // Run leaves the post to webhook:deliver.
-func (h handing) Run(ctx context.Context) follow.Next { return h.w.handSealed(ctx, h.s) }
+func (h handing) Run(ctx context.Context) follow.Next {
+	return h.story.delivered(ctx, h.story.w.deliverer.HandOver(ctx, h.event), h)
+}
 
 // AfterDefect tries again later.
 func (h handing) AfterDefect() follow.Next { return follow.In(time.Minute, h) }
 
+// delivered is what follows the step of an event. again is that step.
+func (s *story) delivered(ctx context.Context, o deliver.Outcome, again follow.Step) follow.Next {
+	switch o.Verdict {
+	case deliver.Delivered, deliver.GivenUp:
+		return follow.In(outcome.RemovalDelay, removing{s})
+	case deliver.Handed:
+		return follow.End()
+	case deliver.Taken:
+		return s.resume(ctx, o.Record, again)
+	}
+	return follow.In(redisPause, again)
+}
+
 // Run sends the DELETE once. What fails is left to session:remove.
 func (r removing) Run(ctx context.Context) follow.Next {
-	switch o := r.w.remover.Attempt(ctx, r.s.account, r.s.Job); o.Verdict {
+	remover := r.story.w.remover
+	switch o := remover.Attempt(ctx, r.story.account, r.story.job); o.Verdict {
 	case remove.Removed, remove.GivenUp:
 		return follow.End()
 	case remove.Retry:
-		r.w.remover.Enqueue(r.s.Job, o)
+		remover.Enqueue(r.story.job, o)
 		return follow.End()
 	case remove.Forbidden:
 		if o.Record.State.MayRemove() && o.Record.IsKept() {
 			return r.handOver(remove.WhyKept)
 		}
-		return r.w.resume(ctx, r.s, o.Record, r)
+		return r.story.resume(ctx, o.Record, r)
 	case remove.Rejected:
 		return r.handOver(remove.WhyRejected)
 	case remove.NotReplicated:
@@ -104,42 +158,18 @@ func (r removing) Run(ctx context.Context) follow.Next {
 func (r removing) AfterDefect() follow.Next { return r.handOver(remove.WhyDefect) }
 
 func (r removing) handOver(why string) follow.Next {
-	r.w.remover.HandOver(r.s.Job, why)
+	r.story.w.remover.HandOver(r.story.job, why)
 	return follow.End()
 }
 
 // resume goes on from where the record says the session stands: somebody else was
 // first, or Redis lost a note. What this worker had in hand is dropped. again is the
 // step that asked.
-func (w *Worker) resume(ctx context.Context, s *followed, r outcome.Record, again follow.Step) follow.Next {
-	s.result = nil
-	n, err := w.standing(ctx, s, r)
+func (s *story) resume(ctx context.Context, r outcome.Record, again follow.Step) follow.Next {
+	n, err := s.standing(ctx, r)
 	if err != nil {
-		w.log.Error("making sure of the session's next task failed", "session", s.id, "error", err)
+		s.w.log.Error("making sure of the session's next task failed", "session", s.job.ID(), "error", err)
 		return follow.In(redisPause, again)
 	}
 	return n
-}
-
-// Admit lets a session post if a slot is free, in this process and to its host.
-// Past its patience, and if the host keeps failing, webhook:deliver has to.
-func (p posting) Admit(free bool) (follow.Next, bool) {
-	s := p.s
-	s.refused = p.permit(free)
-	switch {
-	case s.refused == granted:
-		return follow.Next{}, true
-	case s.refused == circuitOpen, s.result != nil && time.Since(s.final) > postPatience:
-		return follow.Now(handing(p)), false
-	}
-	return follow.In(slotPause, p), false
-}
-
-func (p posting) permit(free bool) (refused refusal) {
-	p.s.refusedFor = 0
-	if !free {
-		return noSlot
-	}
-	p.s.permit, refused, p.s.refusedFor = p.w.hosts.acquire(p.s.receiver)
-	return refused
 }

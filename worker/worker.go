@@ -13,7 +13,9 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/identwatch/identwatch/internal/account"
+	"github.com/identwatch/identwatch/internal/deliver"
 	"github.com/identwatch/identwatch/internal/follow"
+	"github.com/identwatch/identwatch/internal/hosts"
 	"github.com/identwatch/identwatch/internal/insist"
 	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/outcome"
@@ -44,16 +46,16 @@ type Worker struct {
 	abort   context.CancelFunc
 	notes   insist.Notes
 
-	taker    *take.Taker
-	follower *follow.Follower
-	poller   *poll.Poller
-	hosts    *hosts
-	remover  *remove.Remover
-	settler  *settle.Settler
-	repairer *repair.Repairer
+	taker     *take.Taker
+	follower  *follow.Follower
+	poller    *poll.Poller
+	hosts     *hosts.Hosts
+	deliverer *deliver.Deliverer
+	remover   *remove.Remover
+	settler   *settle.Settler
+	repairer  *repair.Repairer
 
 	running atomic.Bool
-	claims  atomic.Int64 // numbers the claimants of first posts
 	// unknownAccounts bounds the log of tasks that wait for an account.
 	unknownAccounts rate.Sometimes
 }
@@ -103,6 +105,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { w.repairer.Run(looping) })
 	loops.Go(func() { w.taker.LogTakeovers(looping) })
+	stopWaking := w.deliverer.Start(w.working)
 	w.follower.Start(w.working) //nolint:contextcheck // it outlives ctx: what is under way is finished
 	servers, err := w.startServers()
 	if err == nil {
@@ -116,6 +119,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		defer close(stopped)
 		stopLoops()
 		w.stop(servers)
+		stopWaking()
 		loops.Wait()
 	}()
 	return errors.Join(err, w.awaitStop(stopped))
@@ -127,8 +131,10 @@ func (w *Worker) stop(s servers) {
 	w.log.Info("stopping: handing the sessions over")
 	s.deliver.StopTaking()
 	s.remove.StopTaking()
+	w.deliverer.Close()
 	s.follow.Stop()
 	w.follower.Stop(w.working)
+	w.deliverer.Drain()
 	s.deliver.Stop()
 	s.remove.Stop()
 	for _, server := range []*queue.Server{s.follow, s.deliver, s.remove} {

@@ -176,6 +176,21 @@ func (f *Follower) Hasten(account string, spread time.Duration, wants func(Step)
 	signal(f.wake)
 }
 
+// Hurry makes the step of a waiting session due now, if it wants to, and reports
+// whether it did. wants is called under the follower's lock.
+func (f *Follower) Hurry(id string, wants func(Step) bool) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.sessions[id]
+	if s == nil || s.place < 0 || !wants(s.step) {
+		return false
+	}
+	s.due = time.Now()
+	heap.Fix(&f.due, s.place)
+	signal(f.wake)
+	return true
+}
+
 // put takes a session back from a pool, for its next step. It reports whether the
 // session is over because an operator stopped it.
 func (f *Follower) put(p *pool, s *Session, n Next) (stopped bool) {

@@ -91,9 +91,30 @@ func (k *host) failed(p *Permit, now time.Time) {
 	if now.Sub(k.window) > openWindow {
 		k.window, k.inWindow = now, 0
 	}
-	if k.inWindow++; k.inWindow >= openFailures || k.row >= rampFailures && k.ramping(now) {
-		k.open, k.probeAt = true, now.Add(leastProbeGap)
-		k.log.Warn("a receiver's host keeps failing; posts to it wait, but for one now and then", "receiver", k.name)
+	switch k.inWindow++; {
+	case k.row >= rampFailures && k.ramping(now):
+	case k.inWindow >= openFailures:
+		k.absolve()
+	default:
+		return
+	}
+	k.open, k.probeAt = true, now.Add(leastProbeGap)
+	k.log.Warn("a receiver's host keeps failing; posts to it wait, but for one now and then", "receiver", k.name)
+}
+
+// absolve has the events wait for the host whose posts were the failures in a row that
+// open its circuit. What fails while the host ramps up is not absolved: it fails for
+// itself, perhaps.
+func (k *host) absolve() {
+	var innocent []*entry
+	for _, e := range k.asleep.entries {
+		if !e.asked && !e.came.Before(k.failing) {
+			innocent = append(innocent, e)
+		}
+	}
+	for _, e := range innocent {
+		k.asleep.remove(e)
+		k.ready[e.Kind].add(e, e.came)
 	}
 }
 
@@ -152,15 +173,15 @@ const earlyShare = 20
 
 // take puts an entry into its queue. While the circuit is open the host is at fault,
 // and not the event: it waits for the host, behind those that were not tried since.
-func (k *host) take(e *entry, p Pause, now time.Time) {
-	e.soonest = p.NotBefore
+func (k *host) take(e *entry, p Pause, place, now time.Time) {
+	e.soonest, e.asked = p.NotBefore, p.NotBefore.After(now)
 	switch {
-	case p.NotBefore.After(now) && k.open:
+	case e.asked && k.open:
 		k.asleep.add(e, p.NotBefore)
-	case p.NotBefore.After(now):
+	case e.asked:
 		k.asleep.add(e, later(p.Due, p.NotBefore))
 	case !p.Due.After(now):
-		k.ready[e.Kind].add(e, e.Since)
+		k.ready[e.Kind].add(e, place)
 	case k.open:
 		k.ready[e.Kind].add(e, now)
 	default:

@@ -122,24 +122,28 @@ func (h *Hosts) Acquire(e Event) (*Permit, Refusal) {
 	return h.permit(k, e.ID, e.Kind, now), Granted
 }
 
-// Wait puts an event into the list, in the place of what the list has of it. Its
+// Wait puts an event into the list, instead of what the list has of it. Its
 // permit must have been released. Wait returns false, and does nothing, if the list
 // is full or closed: then the event's task alone brings it.
 func (h *Hosts) Wait(e Event, p Pause) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	k, now := h.known(e.Host), time.Now()
+	place := e.Since
 	if old := h.waiting[e.ID]; old != nil {
+		if old.queue != &k.asleep {
+			place = later(place, old.key) // it was tried since
+		}
 		h.drop(old)
 	}
 	if h.closed || !h.hasRoom(k, now) {
 		return false
 	}
 	h.came++
-	w := &entry{Event: e, host: k, order: h.came, ends: p.Ends}
+	w := &entry{Event: e, host: k, order: h.came, came: now, ends: p.Ends}
 	h.waiting[e.ID] = w
 	k.listed++
-	k.take(w, p, now)
+	k.take(w, p, place, now)
 	h.serve(k, now)
 	return true
 }
@@ -209,19 +213,19 @@ func upTo(spread time.Duration) time.Duration {
 	return rand.N(spread + 1) //nolint:gosec // a spread is no secret
 }
 
-// Close gives no more turns, and returns the IDs of the events that waited. What
-// has its turn goes on; Drain waits for it.
+// Close gives no more turns, and returns the IDs of the repeated events that waited
+// for nothing but their hosts. What has its turn goes on; Drain waits for it.
 func (h *Hosts) Close() (waited []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
-	for id := range h.waiting {
-		waited = append(waited, id)
-	}
-	clear(h.waiting)
 	for _, k := range h.byName {
+		for _, e := range k.ready[Repeated].entries {
+			waited = append(waited, e.ID)
+		}
 		k.empty()
 	}
+	clear(h.waiting)
 	return waited
 }
 

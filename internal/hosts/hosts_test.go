@@ -194,6 +194,11 @@ func TestHosts_OpenTheCircuitAndProbeOneAtATime(t *testing.T) {
 		if got, want := r.order(), []string{"other", "e000", "e001", "e002", "e003"}; !slices.Equal(got, want) {
 			t.Errorf("the probes are %v, want %v: each the oldest of those that were not tried", got, want)
 		}
+		r.Wait(r.event("e001", "a", Repeated), Pause{Ends: time.Now().Add(time.Hour)}) // its task was due
+		time.Sleep(2 * time.Second)
+		if got := r.order()[5]; got != "e004" {
+			t.Errorf("the next probe is %s", got)
+		}
 		if first := r.posts("e000")[0].Sub(begun); first != leastProbeGap {
 			t.Errorf("the first probe came after %v", first)
 		}
@@ -544,8 +549,9 @@ func TestHosts_ForgetIdleOnes(t *testing.T) {
 func TestHosts_CloseGivesNoMoreTurns(t *testing.T) {
 	inRoom(t, Options{PerHost: 1}, func(r *room) {
 		for _, id := range ids("e", 5) {
-			r.offer(r.event(id, "a", First))
+			r.offer(r.event(id, "a", Repeated))
 		}
+		r.Wait(r.event("sleeps", "a", Repeated), Pause{Due: time.Now().Add(time.Second), Ends: time.Now().Add(time.Hour)})
 		if waited := r.Close(); len(waited) != 4 {
 			t.Errorf("%d waited", len(waited))
 		}
@@ -564,4 +570,52 @@ func BenchmarkWait(b *testing.B) {
 		h.Wait(Event{ID: fmt.Sprintf("default:%036d", i), Host: "default a.example", Since: time.Now(), Post: func(*Permit) {}}, Pause{Due: time.Now().Add(time.Hour), Ends: time.Now().Add(2 * time.Hour)})
 	}
 	h.Close()
+}
+
+// A host begins to fail. The events whose posts showed it are no worse than others.
+func TestHosts_AbsolveThoseThatOpenedTheCircuit(t *testing.T) {
+	inRoom(t, Options{PerHost: 4}, func(r *room) {
+		r.answer = func(string) Word { return Down }
+		r.again = func(string) Pause {
+			due := time.Now().Add(2 * time.Hour)
+			return Pause{Due: due, Ends: due.Add(time.Minute)}
+		}
+		for _, id := range ids("e", openFailures) {
+			r.offer(r.event(id, "a", Repeated))
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(time.Minute)
+		r.mu.Lock()
+		r.answer = nil
+		r.mu.Unlock()
+		before := len(r.order())
+		time.Sleep(5 * time.Second)
+		if n := len(r.order()) - before; n != openFailures {
+			t.Errorf("%d of %d went out when the host was back", n, openFailures)
+		}
+	})
+}
+
+func TestHosts_ChargeNoHostForAFailureThatIsOurs(t *testing.T) {
+	inRoom(t, Options{PerHost: 4}, func(r *room) {
+		report := func(w Word) {
+			p, refused := r.Acquire(r.event("e", "a", Repeated))
+			if refused != Granted {
+				t.Fatalf("refused: %v", refused)
+			}
+			p.Report(w)
+			p.Release()
+		}
+		for range 3 * openFailures {
+			report(Nothing)
+		}
+		for range openFailures - 1 { // ours in between do not make a failing host look well
+			report(Down)
+			report(Nothing)
+		}
+		report(Down)
+		if _, refused := r.Acquire(r.event("e", "a", Repeated)); refused != CircuitOpen {
+			t.Errorf("after %d failures of the host, and others between: %v", openFailures, refused)
+		}
+	})
 }

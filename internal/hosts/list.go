@@ -12,6 +12,8 @@ type entry struct {
 	key     time.Time // what its queue orders by
 	order   uint64    // the same among equal keys: who came first
 	soonest time.Time // no turn before this
+	asked   bool      // by the receiver, for that pause
+	came    time.Time // when it joined the list
 	ends    time.Time // it leaves the list then
 	queue   *queue    // that it is in
 	place   int       // in its queue

@@ -153,13 +153,21 @@ func (q *Queue) findMissing(ctx context.Context, ids []string, missing []int, st
 
 // Release makes waiting tasks run now, before others that are pending, as
 // asynq's Inspector.RunTask does for one. It returns those that are running at
-// this moment, to be released again; tasks that are pending, finished or gone
-// are left alone.
+// this moment, to be released again; tasks that are pending, scheduled, finished or
+// gone are left alone.
 func (q *Queue) Release(ctx context.Context, ids []string) (active []string, err error) {
+	return q.release(ctx, ids, q.key("pending"), q.key("retry"))
+}
+
+// ReleaseAll is Release for tasks of which some may be scheduled.
+func (q *Queue) ReleaseAll(ctx context.Context, ids []string) (active []string, err error) {
+	return q.release(ctx, ids, q.key("pending"), q.key("retry"), q.key("scheduled"))
+}
+
+func (q *Queue) release(ctx context.Context, ids []string, keys ...string) (active []string, err error) {
 	for len(ids) > 0 {
 		n := min(len(ids), batch)
-		found, err := releaseScript.Run(ctx, q.redis, []string{q.key("retry"), q.key("pending")},
-			scriptArgs(q.taskPrefix(), ids[:n])...).StringSlice()
+		found, err := releaseScript.Run(ctx, q.redis, keys, scriptArgs(q.taskPrefix(), ids[:n])...).StringSlice()
 		if err != nil {
 			return nil, q.wrap("releasing tasks", err)
 		}
@@ -167,6 +175,22 @@ func (q *Queue) Release(ctx context.Context, ids []string) (active []string, err
 		ids = ids[n:]
 	}
 	return active, nil
+}
+
+// Postpone sets when a waiting task is due, in whole seconds as asynq keeps them,
+// be that sooner or later. Only a task that is Renewed was changed.
+func (q *Queue) Postpone(ctx context.Context, id string, until time.Time) (Status, error) {
+	state, err := postponeScript.Run(ctx, q.redis, []string{q.key("retry"), q.key("scheduled"), q.taskKey(id)}, id, until.Unix()).Text()
+	if err != nil {
+		return Gone, q.wrap("postponing a task", err)
+	}
+	switch state {
+	case "waits":
+		return Renewed, nil
+	case "pending", "active":
+		return Elsewhere, nil
+	}
+	return Gone, nil
 }
 
 func scriptArgs(first string, rest []string) []any {

@@ -35,8 +35,8 @@ const (
 	window = 24 * time.Hour
 )
 
-// failed is the label of a DELETE that did not remove.
-const failed = "failed"
+// ResultFailed is the label of a DELETE that did not remove.
+const ResultFailed = "failed"
 
 // Options say how a Remover works. All are required.
 type Options struct {
@@ -110,7 +110,7 @@ func (r *Remover) Attempt(ctx context.Context, a *account.Account, job session.J
 	if answer.Verdict == marksign.Removed {
 		return r.end(a, job, Removed, outcome.Removed)
 	}
-	r.opts.Removals.WithLabelValues(a.Name(), failed).Inc()
+	r.opts.Removals.WithLabelValues(a.Name(), ResultFailed).Inc()
 	if answer.Verdict == marksign.RemoveRejected {
 		return Outcome{Verdict: Rejected}
 	}

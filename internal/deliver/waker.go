@@ -1,0 +1,95 @@
+package deliver
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/identwatch/identwatch/internal/insist"
+	"github.com/identwatch/identwatch/internal/lease"
+)
+
+const (
+	// gather is for how long a task waits for others that are made to run with it.
+	gather = 50 * time.Millisecond
+	// endPause is between two tries to end a task that asynq says is still running.
+	endPause = 200 * time.Millisecond
+)
+
+// waker makes the tasks of webhook:deliver run whose event needs no post any more, so
+// that each ends. It is safe for concurrent use.
+type waker struct {
+	queue *lease.Queue
+	notes insist.Notes
+	log   *slog.Logger
+	news  chan struct{}
+
+	mu  sync.Mutex
+	ids []string
+}
+
+func newWaker(q *lease.Queue, notes insist.Notes, log *slog.Logger) *waker {
+	return &waker{queue: q, notes: notes, log: log, news: make(chan struct{}, 1)}
+}
+
+func (k *waker) add(ids ...string) {
+	k.mu.Lock()
+	k.ids = append(k.ids, ids...)
+	k.mu.Unlock()
+	select {
+	case k.news <- struct{}{}:
+	default:
+	}
+}
+
+func (k *waker) take() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	ids := k.ids
+	k.ids = nil
+	return ids
+}
+
+// start runs the waker. What it returns ends it, after a last try.
+func (k *waker) start(working context.Context) (stop func()) {
+	waking, cancel := context.WithCancel(working)
+	var loop sync.WaitGroup
+	loop.Go(func() { k.loop(waking) })
+	return func() {
+		cancel()
+		loop.Wait()
+	}
+}
+
+func (k *waker) loop(stopping context.Context) {
+	for {
+		select {
+		case <-stopping.Done():
+			k.wake(k.take())
+			return
+		case <-k.news:
+		}
+		select {
+		case <-stopping.Done():
+		case <-time.After(gather):
+		}
+		k.wake(k.take())
+	}
+}
+
+// wake makes tasks run. One that is running just now may have read its record before:
+// it is made to run once more. What cannot be woken comes when it is due.
+func (k *waker) wake(ids []string) {
+	if len(ids) == 0 {
+		return
+	}
+	running, err := k.queue.ReleaseAll(k.notes.Context(), ids)
+	if err != nil {
+		k.log.Error("ending deliveries failed; trying again", "tasks", len(ids), "error", err)
+		running = ids
+	}
+	if len(running) > 0 {
+		time.AfterFunc(endPause, func() { k.add(running...) })
+	}
+}
