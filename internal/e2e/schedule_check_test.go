@@ -33,6 +33,7 @@ func broken(format string, args ...any) finding { return finding{fault: fmt.Spri
 
 // checkSessions holds every session against the promises.
 func (s *stage) checkSessions(total *tally) {
+	s.chronicle.timeouts = s.readTimeouts()
 	owner := make(map[string]string)
 	for _, v := range s.plan.visits {
 		a := s.account(v.token)
@@ -55,6 +56,26 @@ func (s *stage) checkSessions(total *tally) {
 			s.t.Errorf("%s: %s\n%s%s", v.token, strings.Join(faults, "\n"), a, s.history(v.token))
 		}
 	}
+}
+
+// readTimeouts reads from the workers' logs which posts timed out.
+func (s *stage) readTimeouts() map[string][]timeout {
+	all := make(map[string][]timeout)
+	for _, p := range s.processes {
+		for _, e := range p.entries() {
+			msg, _ := e["msg"].(string)
+			detail, _ := e["detail"].(string)
+			id, _ := e["session"].(string)
+			text, _ := e["time"].(string)
+			at, err := time.Parse(time.RFC3339Nano, text)
+			if err != nil || !strings.HasPrefix(msg, "posting the event failed") || !strings.HasPrefix(detail, "timed out") {
+				continue
+			}
+			_, token, _ := strings.Cut(id, ":")
+			all[token] = append(all[token], timeout{p.name, at})
+		}
+	}
+	return all
 }
 
 // String tells all that is known.

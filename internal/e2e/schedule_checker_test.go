@@ -168,6 +168,16 @@ func TestScheduleChecker_FindsWhatIsPlanted(t *testing.T) {
 			t.post("B", 15, 15.1, 204)
 			t.remove("B", 18)
 		}, "", "killed before"},
+		"twice, timed out": {func(t *tale) {
+			t.timeouts = map[string][]timeout{t.admission.token: {{"A", t.posts[0].begun.Add(t.of("A").delivery)}}}
+			t.post("B", 25, 25.1, 204)
+			t.remove("B", 28)
+		}, "", "held up"},
+		"twice, given up too soon": {func(t *tale) {
+			t.timeouts = map[string][]timeout{t.admission.token: {{"A", t.posts[0].begun.Add(t.of("A").delivery / 2)}}}
+			t.post("B", 25, 25.1, 204)
+			t.remove("B", 28)
+		}, "nothing explains it", ""},
 		"twice, cut": {func(t *tale) { t.posts[0].cut = true; t.post("A", 16, 16.1, 204); t.remove("A", 19) }, "", "cut its 2xx"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -52,8 +52,15 @@ type chronicle struct {
 	lines     []string
 	incidents []*incident
 	counts    map[string]int
-	releases  releases            // of the schedule
-	settings  map[string]settings // of each process
+	releases  releases             // of the schedule
+	settings  map[string]settings  // of each process
+	timeouts  map[string][]timeout // by token
+}
+
+// timeout is a post whose sender heard nothing for as long as it waits, by its log.
+type timeout struct {
+	by string
+	at time.Time
 }
 
 func (c *chronicle) say(format string, args ...any) {

@@ -84,6 +84,15 @@ func (a account) duplicates(c *chronicle) []finding {
 	return all
 }
 
+// timedOut reports whether the sender of a post waited for its whole timeout and then
+// said that it heard nothing. A sender that gives up sooner is not excused.
+func (c *chronicle) timedOut(p post, token string) bool {
+	return slices.ContainsFunc(c.timeouts[token], func(t timeout) bool {
+		waited := t.at.Sub(p.begun)
+		return t.by == p.by && waited >= c.of(p.by).delivery-100*ms && waited < c.of(p.by).delivery+5*time.Second
+	})
+}
+
 // unheard says why a 2xx was not heard, or not noted before the next post; ""
 // where nothing explains it.
 func (a account) unheard(c *chronicle, p post, next time.Time) string {
@@ -98,6 +107,8 @@ func (a account) unheard(c *chronicle, p post, next time.Time) string {
 		return "the receiver cut its 2xx off"
 	case p.ended.Sub(p.begun) > c.of(p.by).delivery-100*ms:
 		return "the 2xx was too late"
+	case c.timedOut(p, a.admission.token):
+		return "the 2xx was too late for a sender that the machine held up"
 	case c.find(receiverWay, p.by, from.Add(-time.Second), p.ended.Add(noteTime)) != nil:
 		return "the 2xx was lost on its way"
 	case c.find(killed, p.by, from, noted) != nil:
