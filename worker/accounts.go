@@ -17,16 +17,14 @@ func newAccounts(opts Options) (map[string]*account.Account, error) {
 	var faults []error
 	for i, o := range opts.Accounts {
 		a, err := account.New(account.Options{
-			Name: o.Name, Sender: o.Sender, TaskKeys: o.TaskKeys, CallbackURL: o.CallbackURL, CallbackHosts: o.CallbackHosts, Log: opts.Logger,
+			Field: fmt.Sprintf("Accounts[%d]", i), Name: o.Name, Sender: o.Sender, TaskKeys: o.TaskKeys, CallbackURL: o.CallbackURL, CallbackHosts: o.CallbackHosts, Log: opts.Logger,
 			MarkSign: marksign.Config{
 				BaseURL: o.MarkSign.BaseURL, AccessToken: o.MarkSign.AccessToken, Locale: o.MarkSign.Locale,
 				MaxConns: opts.PollWorkers, Timeout: o.MarkSign.Timeout, Transport: o.MarkSign.Transport,
 			},
 		})
 		if err != nil {
-			for _, fault := range split(err) {
-				faults = append(faults, fmt.Errorf("Accounts[%d]: %w", i, fault)) //nolint:staticcheck // the name of a field
-			}
+			faults = append(faults, err)
 			continue
 		}
 		if all[a.Name()] != nil {
@@ -35,14 +33,6 @@ func newAccounts(opts Options) (map[string]*account.Account, error) {
 		all[a.Name()] = a
 	}
 	return all, errors.Join(faults...)
-}
-
-// split returns the errors that errors.Join joined.
-func split(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
-	}
-	return []error{err}
 }
 
 // SetAccessToken has the account's later calls to MarkSign carry another access
@@ -61,11 +51,20 @@ func (w *Worker) SetAccessToken(account, token string) error {
 // MarkSign rejects, sorted. Their sessions wait.
 func (w *Worker) Rejected() []string {
 	var names []string
-	for name, a := range w.accounts {
-		if a.IsRejected() {
+	for name, is := range w.rejected() {
+		if is {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+// rejected says of each account whether MarkSign rejects it.
+func (w *Worker) rejected() map[string]bool {
+	all := make(map[string]bool, len(w.accounts))
+	for name, a := range w.accounts {
+		all[name] = a.IsRejected()
+	}
+	return all
 }

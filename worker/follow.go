@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -13,6 +12,7 @@ import (
 	"github.com/identwatch/identwatch/internal/poll"
 	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/take"
 )
 
 // follow runs the task session:follow. It gives the session to the follower and
@@ -30,7 +30,7 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task, a *account.Account, 
 	}
 	if held && record.State != outcome.Cancelled {
 		w.follower.Keep(job.ID())
-		return w.untilLeaseEnds()
+		return queue.Following(w.opts.Lease)
 	}
 	first, err := (&story{w, job, a}).standing(ctx, record)
 	switch {
@@ -43,11 +43,7 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task, a *account.Account, 
 	}
 	w.taker.Count(a, record)
 	w.follower.Add(job.ID(), a.Name(), first)
-	return w.untilLeaseEnds()
-}
-
-func (w *Worker) untilLeaseEnds() error {
-	return &queue.Pause{After: w.opts.Lease, Why: "following: a worker polls MarkSign until the person has confirmed or refused; no failure"}
+	return queue.Following(w.opts.Lease)
 }
 
 // standing is the table of where a session goes on, by its record. If another queue
@@ -60,7 +56,7 @@ func (s *story) standing(ctx context.Context, r outcome.Record) (follow.Next, er
 		}
 		return follow.Now(s.polling(r)), nil
 	case outcome.Following:
-		return follow.In(takeoverSpread(r), s.polling(r)), nil
+		return follow.In(take.Spread(r), s.polling(r)), nil
 	case outcome.Sealed:
 		event := s.first(nil, time.Now().Add(r.Final.Sub(r.Now)))
 		return follow.In(max(r.ClaimLeft(""), 0), posting{s, event}), nil
@@ -82,14 +78,4 @@ func (s *story) standing(ctx context.Context, r outcome.Record) (follow.Next, er
 
 func (s *story) polling(r outcome.Record) polling {
 	return polling{s, poll.Begin(s.job, s.account, r, s.w.opts.SessionTimeout)}
-}
-
-// takeoverSpread is before the first poll of a session that another worker had:
-// when one hands thousands over, they are not polled all at once. It is short,
-// because a person waits, and a lease may just have run out.
-func takeoverSpread(r outcome.Record) time.Duration {
-	if r.Now.Sub(r.Started) < time.Second {
-		return 0
-	}
-	return rand.N(resumeSpread) //nolint:gosec // a spread is no secret
 }

@@ -129,7 +129,9 @@ func sealThenLose(t *testing.T, l *line) {
 // started a day and two hours later.
 func TestInterruption_NoSecondStoryAfterADayWithoutWorkers(t *testing.T) {
 	inWorld(t, func(w *world) {
-		l := &line{breaks: func(args string) bool { return strings.Contains(args, ":salvage") && strings.HasSuffix(args, string(outcome.Removed)) }, outage: 100 * time.Hour}
+		l := &line{breaks: func(args string) bool {
+			return strings.Contains(args, ":salvage") && strings.HasSuffix(args, string(outcome.Removed))
+		}, outage: 100 * time.Hour}
 		first := w.start(l.on)
 		w.session("a", confirming(0))
 		w.await("the removal", 10*time.Second, func() bool { return w.record("a").Removal == outcome.Removed })

@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -13,6 +15,7 @@ import (
 	"github.com/identwatch/identwatch/internal/hosts"
 	"github.com/identwatch/identwatch/internal/insist"
 	"github.com/identwatch/identwatch/internal/lease"
+	"github.com/identwatch/identwatch/internal/metrics"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/poll"
 	"github.com/identwatch/identwatch/internal/queue"
@@ -45,7 +48,7 @@ const (
 // join makes the parts and puts them together.
 func (w *Worker) join(keys *outcome.Keyring) {
 	o := w.opts
-	w.metrics = newMetrics(o.Metrics, w.accounts)
+	w.metrics = metrics.New(o.Metrics, slices.Collect(maps.Keys(w.accounts)))
 	w.records = outcome.NewStore(outcome.Config{
 		Redis: o.Redis, Keyring: keys, SessionTimeout: o.SessionTimeout,
 		DeliveryWindow: o.DeliveryWindow, RedeliveryWindow: o.RedeliveryWindow,
@@ -55,27 +58,26 @@ func (w *Worker) join(keys *outcome.Keyring) {
 		w.queues = append(w.queues, lease.NewQueue(o.Redis, name))
 	}
 	w.taker = take.New(take.Options{
-		Records: w.records, Holder: w.holder, Further: w.queues[1:], TakenOver: w.metrics.takenOver, Refused: w.metrics.refusedTasks, Log: w.log,
+		Records: w.records, Holder: w.holder, Further: w.queues[1:], TakenOver: w.metrics.TakenOver, Refused: w.metrics.RefusedTasks,
+		Unknown: w.metrics.UnknownAccount, Log: w.log,
 	})
 	w.notes = insist.NewNotes(w.working, w.log)
-	w.settler = settle.New(settle.Options{Records: w.records, Tasks: w.tasks, RecordsLost: w.metrics.recordsLost, Log: w.log})
+	w.settler = settle.New(settle.Options{Records: w.records, Tasks: w.tasks, RecordsLost: w.metrics.RecordsLost, Log: w.log})
 	w.poller = poll.New(poll.Options{
-		Records: w.records, Holder: w.holder, Pace: o.Pace, Rate: o.PollRate, Log: w.log,
-		Metrics: poll.Metrics{Polls: w.metrics.polls, Seconds: w.metrics.pollSeconds, RateWait: w.metrics.rateWait, Unusable: w.metrics.unusable},
+		Records: w.records, Holder: w.holder, Pace: o.Pace, Rate: o.PollRate, Log: w.log, Metrics: w.metrics.Poll,
 	})
 	w.remover = remove.New(remove.Options{
 		Records: w.records, Tasks: w.tasks, Settler: w.settler, Notes: w.notes, Slots: fair.New(removeRuns, len(w.accounts)),
-		Timeout: o.ShutdownTimeout - stopMargin, Removals: w.metrics.removals, Log: w.log,
+		Timeout: o.ShutdownTimeout - stopMargin, Removals: w.metrics.Removals, Log: w.log,
 	})
 	w.hosts = hosts.New(hosts.Options{PerHost: max(o.DeliveryConcurrency/2, 1), Total: o.DeliveryConcurrency, Log: w.log})
 	w.deliverer = deliver.New(deliver.Options{
 		Records: w.records, Tasks: w.tasks, Queue: w.queues[1], Hosts: w.hosts, Settler: w.settler, Notes: w.notes,
 		Holder: w.holder, Timeout: o.DeliveryTimeout, Window: o.DeliveryWindow, AwaitPoll: w.poller.AwaitRate, Unsigned: w.taker.Refuse,
-		Metrics: deliver.Metrics{FinalAfter: w.metrics.finalAfter, Attempts: w.metrics.attempts, Deliveries: w.metrics.deliveries, DeliverAfter: w.metrics.deliverAfter},
-		Log:     w.log,
+		Metrics: w.metrics.Deliver, Log: w.log,
 	})
 	w.follower = follow.New(follow.Options{
-		Tasks: w.queues[0], Records: held{w.records, w.holder}, Lease: o.Lease, Limit: o.FollowLimit, Accounts: len(w.accounts),
+		Tasks: w.queues[0], Records: w.records.HeldBy(w.holder), Lease: o.Lease, Limit: o.FollowLimit, Accounts: len(w.accounts),
 		Polls: o.PollWorkers, Posts: o.DeliveryConcurrency, Hands: handWorkers, Removals: removeWorkers, Log: w.log,
 	})
 	w.repairer = repair.New(repair.Options{
@@ -84,8 +86,13 @@ func (w *Worker) join(keys *outcome.Keyring) {
 			{Tasks: w.queues[1], LongestPause: deliver.LongestPause, Spread: time.Minute, Scheduled: true},
 			{Tasks: w.queues[2], LongestPause: remove.LongestPause, Spread: time.Minute, Scheduled: true},
 		},
-		Redeliveries: w.mendRedeliveries, Metrics: repair.Metrics{Tasks: w.metrics.queueTasks, Age: w.metrics.queueAge}, Log: w.log,
+		Records: w.records, Tasks: w.tasks, Metrics: w.metrics.Repair, Log: w.log,
 	})
+	w.servers = []*queue.Server{
+		w.newServer(w.queues[0], followRuns, w.follow),
+		w.newServer(w.queues[1], o.DeliveryConcurrency+endRuns, w.deliverer.Run),
+		w.newServer(w.queues[2], removeRuns, w.remover.Run),
+	}
 	for name, a := range w.accounts {
 		a.OnAccepted(func() { w.follower.Hasten(name, resumeSpread, wasRejected) })
 	}
@@ -95,39 +102,6 @@ func (w *Worker) join(keys *outcome.Keyring) {
 func wasRejected(step follow.Step) bool {
 	p, polls := step.(polling)
 	return polls && p.state.Resume()
-}
-
-// held is what the records say of the sessions that this worker follows.
-type held struct {
-	records *outcome.Store
-	holder  string
-}
-
-// HeldByOthers is called by the follower.
-func (h held) HeldByOthers(ctx context.Context, ids []string) (map[string]bool, error) {
-	return h.records.HeldByOthers(ctx, ids, h.holder)
-}
-
-// Forget is called by the follower.
-func (h held) Forget(ctx context.Context, id string) error {
-	return h.records.Forget(ctx, outcome.Session{ID: id}, h.holder)
-}
-
-// servers run the tasks of the three queues.
-type servers struct{ follow, deliver, remove *queue.Server }
-
-func (w *Worker) startServers() (servers, error) {
-	s := servers{
-		follow:  w.newServer(w.queues[0], followRuns, w.follow),
-		deliver: w.newServer(w.queues[1], w.opts.DeliveryConcurrency+endRuns, w.deliverer.Run),
-		remove:  w.newServer(w.queues[2], removeRuns, w.remover.Run),
-	}
-	for _, server := range []*queue.Server{s.follow, s.deliver, s.remove} {
-		if err := server.Start(); err != nil {
-			return s, err
-		}
-	}
-	return s, nil
 }
 
 // run runs a task of a session whose account is known.
@@ -144,22 +118,9 @@ func (w *Worker) newServer(q *lease.Queue, concurrency int, run run) *queue.Serv
 			}
 			a := w.accounts[job.Account]
 			if a == nil {
-				return w.waitForAccount(ctx, job)
+				return w.taker.Leave(ctx, job)
 			}
 			return run(ctx, t, a, job)
 		},
 	})
-}
-
-// waitForAccount leaves a task to a worker that knows its account. The log reports
-// sessions that nobody would ever take.
-func (w *Worker) waitForAccount(ctx context.Context, job session.Job) error {
-	if _, err := w.records.Keep(ctx, outcome.Of(job)); err != nil {
-		w.log.Debug("keeping a record failed", "session", job.ID(), "error", err)
-	}
-	w.metrics.unknownAccount.Inc()
-	w.unknownAccounts.Do(func() {
-		w.log.Warn("sessions wait for an account that this worker does not have; name it in ACCOUNTS, or have them enqueued with another", "account", job.Account)
-	})
-	return queue.NoAccount()
 }

@@ -323,7 +323,7 @@ func TestTrust_WithKeysAnUnsignedSessionWaits(t *testing.T) {
 		if r := w.record("unsigned"); r.State != outcome.None {
 			t.Errorf("there is a record: %+v", r)
 		}
-		if n := testutil.ToFloat64(p.metrics.refusedTasks.WithLabelValues("default")); n < 2 {
+		if n := testutil.ToFloat64(p.metrics.RefusedTasks.WithLabelValues("default")); n < 2 {
 			t.Errorf("%v refusals are counted", n)
 		}
 		p.stop()

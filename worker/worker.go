@@ -10,14 +10,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/identwatch/identwatch/internal/account"
 	"github.com/identwatch/identwatch/internal/deliver"
 	"github.com/identwatch/identwatch/internal/follow"
 	"github.com/identwatch/identwatch/internal/hosts"
 	"github.com/identwatch/identwatch/internal/insist"
 	"github.com/identwatch/identwatch/internal/lease"
+	"github.com/identwatch/identwatch/internal/metrics"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/poll"
 	"github.com/identwatch/identwatch/internal/queue"
@@ -34,7 +33,7 @@ type Worker struct {
 	log      *slog.Logger
 	holder   string // names this worker in records and claims
 	accounts map[string]*account.Account
-	metrics  *metrics
+	metrics  *metrics.Metrics
 
 	records *outcome.Store
 	tasks   queue.List
@@ -55,9 +54,8 @@ type Worker struct {
 	settler   *settle.Settler
 	repairer  *repair.Repairer
 
+	servers []*queue.Server // of the queues
 	running atomic.Bool
-	// unknownAccounts bounds the log of tasks that wait for an account.
-	unknownAccounts rate.Sometimes
 }
 
 // New checks the options and makes a Worker. It does not connect to anything.
@@ -70,14 +68,13 @@ func New(opts Options) (*Worker, error) {
 	}
 	w := &Worker{
 		opts: opts, log: opts.Logger, holder: rand.Text(), accounts: accounts,
-		unknownAccounts: rate.Sometimes{Interval: alertPause},
 	}
 	w.working, w.abort = context.WithCancel(context.Background())
 	w.join(keys)
 	if opts.Metrics != nil {
-		opts.Metrics.MustRegister(newStandingMetrics(w))
+		opts.Metrics.MustRegister(metrics.Standing{Followed: w.follower.Counts, Rejected: w.rejected, Circuits: w.hosts.States})
 	}
-	opts.Redis.AddHook(redisHook{w.metrics.redisErrors})
+	opts.Redis.AddHook(metrics.RedisHook{Errors: w.metrics.RedisErrors})
 	return w, nil
 }
 
@@ -98,8 +95,8 @@ func (w *Worker) Ready(ctx context.Context) error {
 // not start, or if the stop was cut short. A Worker runs once.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.abort()
-	if !w.register(ctx) {
-		return nil
+	if !w.repairer.Register(ctx) {
+		return nil // ctx ended while Redis was away
 	}
 	looping, stopLoops := context.WithCancel(ctx)
 	var loops sync.WaitGroup
@@ -107,7 +104,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	loops.Go(func() { w.taker.LogTakeovers(looping) })
 	stopWaking := w.deliverer.Start(w.working)
 	w.follower.Start(w.working) //nolint:contextcheck // it outlives ctx: what is under way is finished
-	servers, err := w.startServers()
+	err := w.startServers()
 	if err == nil {
 		w.running.Store(true)
 		w.log.Info("following sessions", "worker", w.holder, "lease", w.opts.Lease.String(), "follow_limit", w.opts.FollowLimit)
@@ -118,26 +115,35 @@ func (w *Worker) Run(ctx context.Context) error {
 	go func() {
 		defer close(stopped)
 		stopLoops()
-		w.stop(servers)
+		w.stop()
 		stopWaking()
 		loops.Wait()
 	}()
 	return errors.Join(err, w.awaitStop(stopped))
 }
 
+func (w *Worker) startServers() error {
+	for _, server := range w.servers {
+		if err := server.Start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // stop hands the sessions over, and returns when all that is under way is done. No
 // post begins that would outlast the stop.
-func (w *Worker) stop(s servers) {
+func (w *Worker) stop() {
 	w.log.Info("stopping: handing the sessions over")
-	s.deliver.StopTaking()
-	s.remove.StopTaking()
+	for _, others := range w.servers[1:] {
+		others.StopTaking()
+	}
 	w.deliverer.Close()
-	s.follow.Stop()
+	w.servers[0].Stop()
 	w.follower.Stop(w.working)
 	w.deliverer.Drain()
-	s.deliver.Stop()
-	s.remove.Stop()
-	for _, server := range []*queue.Server{s.follow, s.deliver, s.remove} {
+	for _, server := range w.servers {
+		server.Stop()
 		server.Wait()
 	}
 }
@@ -157,15 +163,4 @@ func (w *Worker) awaitStop(stopped <-chan struct{}) error {
 	case <-timeout.C:
 		return errStop
 	}
-}
-
-// register makes the queues known, and waits for Redis to do so. It returns false
-// if ctx ended first.
-func (w *Worker) register(ctx context.Context) bool {
-	for _, q := range w.queues {
-		if !insist.On(ctx, w.log, "registering a queue", q.Register) {
-			return false
-		}
-	}
-	return true
 }

@@ -32,6 +32,7 @@ const alertPause = time.Minute
 
 // Options say what an account is.
 type Options struct {
+	Field    string          // names these options in errors
 	Name     string          // empty: session.DefaultAccount
 	MarkSign marksign.Config // required
 	Sender   *webhook.Sender // posts its events; required
@@ -68,19 +69,20 @@ type Account struct {
 func New(opts Options) (*Account, error) {
 	name := cmp.Or(opts.Name, session.DefaultAccount)
 	var faults []error
+	fault := func(err error) { faults = append(faults, fmt.Errorf("%s: %w", opts.Field, err)) }
 	if opts.Sender == nil {
-		faults = append(faults, errors.New("Sender is required"))
+		fault(errors.New("Sender is required"))
 	}
 	client, err := marksign.New(opts.MarkSign)
 	if err != nil {
-		faults = append(faults, err)
+		fault(err)
 	}
 	allowed, err := hostlist.Parse(opts.CallbackHosts)
 	if err != nil {
-		faults = append(faults, fmt.Errorf("CallbackHosts: %w", err))
+		fault(fmt.Errorf("CallbackHosts: %w", err))
 	}
 	if problem := session.AccountProblem(name); problem != "" {
-		faults = append(faults, fmt.Errorf("the name %s", problem))
+		fault(fmt.Errorf("the name %s", problem))
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)

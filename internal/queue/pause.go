@@ -27,6 +27,12 @@ func Wait(after time.Duration, why string) error {
 	return &Pause{after, "waiting: " + why + "; no failure", false}
 }
 
+// Following is what the handler of session:follow returns while the process follows
+// the session: the task waits for the end of the lease.
+func Following(lease time.Duration) error {
+	return &Pause{lease, "following: a worker polls MarkSign until the person has confirmed or refused; no failure", false}
+}
+
 // Retry is what a handler returns that failed and tries again.
 func Retry(after time.Duration, why string) error { return &Pause{after, why, true} }
 

@@ -1,10 +1,12 @@
 // Package repair puts back what dead workers, and a Redis that lost data, left
 // behind: active tasks without a lease, tasks whose time lies too far in the
 // future, tasks that are in no list, redeliveries without a task. It also counts
-// the tasks of each queue. It knows queues and no sessions.
+// the tasks of each queue. It never runs a task, and never calls MarkSign or a
+// receiver.
 //
 // Read repair.go (the loop, and what it does each second), search.go (the seldom
-// looks at everything), measure.go (the counts).
+// looks at everything), redeliveries.go (what an operator asked for), measure.go (the
+// counts).
 package repair
 
 import (
@@ -13,7 +15,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/insist"
 	"github.com/identwatch/identwatch/internal/lease"
+	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 )
 
 const (
@@ -35,12 +40,11 @@ type Queue struct {
 
 // Options say what is looked after. All are required.
 type Options struct {
-	Queues []Queue
-	// Redeliveries makes sure of the tasks of events that are to be delivered again:
-	// whoever asked for that may have died in between.
-	Redeliveries func(context.Context) error
-	Metrics      Metrics
-	Log          *slog.Logger
+	Queues  []Queue
+	Records *outcome.Store
+	Tasks   queue.List
+	Metrics Metrics
+	Log     *slog.Logger
 }
 
 // Repairer repairs from Run on. It is safe for concurrent use.
@@ -53,6 +57,17 @@ type Repairer struct {
 
 // New makes a Repairer.
 func New(opts Options) *Repairer { return &Repairer{opts: opts} }
+
+// Register makes the queues known to asynq's tools, and waits for Redis to do so. It
+// returns false if ctx ended first.
+func (r *Repairer) Register(ctx context.Context) bool {
+	for _, q := range r.opts.Queues {
+		if !insist.On(ctx, r.opts.Log, "registering a queue", q.Tasks.Register) {
+			return false
+		}
+	}
+	return true
+}
 
 // Suspect has tasks looked for soon that are in no list. It is called when asynq is
 // in trouble.

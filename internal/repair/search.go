@@ -34,7 +34,7 @@ func (r *Repairer) searchAll(ctx context.Context) {
 		s.orphans = time.Now()
 	}
 	if time.Since(s.redeliveries) >= searchPause {
-		if err := r.opts.Redeliveries(ctx); err != nil {
+		if err := r.mendRedeliveries(ctx); err != nil {
 			r.opts.Log.Debug("looking for redeliveries failed", "error", err)
 		}
 		s.redeliveries = time.Now()

@@ -5,10 +5,12 @@ package take
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"github.com/identwatch/identwatch/internal/account"
 	"github.com/identwatch/identwatch/internal/lease"
@@ -25,17 +27,34 @@ type Options struct {
 	Further   []*lease.Queue
 	TakenOver *prometheus.CounterVec // account
 	Refused   *prometheus.CounterVec // account
+	Unknown   prometheus.Counter     // runs of tasks whose account nobody here knows
 	Log       *slog.Logger
 }
 
 // Taker takes sessions. It is safe for concurrent use.
 type Taker struct {
-	opts  Options
-	taken atomic.Int64 // over from others, and not logged yet
+	opts    Options
+	taken   atomic.Int64   // over from others, and not logged yet
+	unknown rate.Sometimes // bounds the log of tasks that wait for an account
 }
 
 // New makes a Taker.
-func New(opts Options) *Taker { return &Taker{opts: opts} }
+func New(opts Options) *Taker {
+	return &Taker{opts: opts, unknown: rate.Sometimes{Interval: time.Minute}}
+}
+
+// Leave leaves a task to a worker that knows its account. The log reports sessions
+// that nobody would ever take. The error is what the handler returns.
+func (t *Taker) Leave(ctx context.Context, job session.Job) error {
+	if _, err := t.opts.Records.Keep(ctx, outcome.Of(job)); err != nil {
+		t.opts.Log.Debug("keeping a record failed", "session", job.ID(), "error", err)
+	}
+	t.opts.Unknown.Inc()
+	t.unknown.Do(func() {
+		t.opts.Log.Warn("sessions wait for an account that this worker does not have; name it in ACCOUNTS, or have them enqueued with another", "account", job.Account)
+	})
+	return queue.NoAccount()
+}
 
 // Vouch refuses a task that is not signed, unless the session has its outcome: then
 // the task decides nothing any more. The error is what the handler returns.
@@ -97,6 +116,16 @@ func (t *Taker) Count(a *account.Account, r outcome.Record) {
 		t.opts.TakenOver.WithLabelValues(a.Name()).Inc()
 		t.taken.Add(1)
 	}
+}
+
+// Spread is before the first poll of a session that another worker had: when one
+// hands thousands over, they are not polled all at once. It is short, because a person
+// waits, and a lease may just have run out.
+func Spread(r outcome.Record) time.Duration {
+	if r.Now.Sub(r.Started) < time.Second {
+		return 0
+	}
+	return rand.N(300 * time.Millisecond) //nolint:gosec // a spread is no secret
 }
 
 // LogTakeovers says once a second how many sessions were taken over, until ctx ends.
