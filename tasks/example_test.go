@@ -47,6 +47,96 @@ func ExampleClient_Enqueue() {
 	// followed already
 }
 
+// Many sessions go to Redis in a few round trips, and each has its own answer.
+func ExampleClient_EnqueueMany() {
+	rdb, server := redistest.Embedded()
+	defer server.Close()
+	defer rdb.Close()
+	client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+
+	sessions := []tasks.Session{
+		{Token: "1c5cd62c", Method: tasks.SmartID},
+		{Token: "9f8e7d6c", Method: "password"},
+		{Token: "1c5cd62c", Method: tasks.SmartID},
+	}
+	for i, err := range client.EnqueueMany(context.Background(), sessions) {
+		invalid := new(tasks.ValidationError)
+		switch {
+		case err == nil:
+			fmt.Println(sessions[i].Token, "is followed")
+		case errors.Is(err, tasks.ErrDuplicate):
+			fmt.Println(sessions[i].Token, "was followed already")
+		case errors.As(err, &invalid):
+			fmt.Println(sessions[i].Token, "is refused:", err)
+		default:
+			fmt.Println(sessions[i].Token, "is to be enqueued again:", err)
+		}
+	}
+	// Output:
+	// 1c5cd62c is followed
+	// 9f8e7d6c is refused: invalid session: method must be smart_id or mobile_id
+	// 1c5cd62c was followed already
+}
+
+// An application that has waited too long for an event asks how the session stands.
+func ExampleClient_Status() {
+	rdb, server := redistest.Embedded()
+	defer server.Close()
+	defer rdb.Close()
+	client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb, Account: "shop"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+	if err := client.Enqueue(context.Background(), tasks.Session{Token: "1c5cd62c", Method: tasks.SmartID}); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	status, err := client.Status(context.Background(), "", "1c5cd62c") // of the client's own account
+	fmt.Println(status.Account, status.State, err)
+	_, err = client.Status(context.Background(), "", "9f8e7d6c")
+	fmt.Println("unknown:", errors.Is(err, tasks.ErrNoSession))
+	// Output:
+	// shop waiting <nil>
+	// unknown: true
+}
+
+// The person went away, and the application wants no event any more.
+func ExampleClient_Cancel() {
+	rdb, server := redistest.Embedded()
+	defer server.Close()
+	defer rdb.Close()
+	client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+	if err := client.Enqueue(context.Background(), tasks.Session{Token: "1c5cd62c", Method: tasks.SmartID}); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	status, err := client.Cancel(context.Background(), "", "1c5cd62c")
+	switch {
+	case errors.Is(err, tasks.ErrOutcomeFirst):
+		fmt.Println("too late: it is", status.State)
+	case err != nil:
+		fmt.Println("call again:", err)
+	default:
+		fmt.Println(status.State)
+	}
+	// Output:
+	// cancelled
+}
+
 // Who holds an asynq.Client needs no other.
 func ExampleNewFollowTask() {
 	rdb, server := redistest.Embedded()

@@ -23,23 +23,39 @@ func bounded(ctx context.Context, do func() error) error {
 	go func() { done <- do() }()
 	select {
 	case err := <-done:
-		if _, isAnswer := answerIn(err); err == nil || isAnswer || errors.Is(err, ErrDuplicate) || ctx.Err() == nil {
-			return err
-		}
-		return ctx.Err() // of which asynq keeps no more than the text
+		return ended(ctx, err)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
+// ended is ctx's error for what failed because ctx ended: asynq keeps no more of it
+// than the text.
+func ended(ctx context.Context, err error) error {
+	if _, isAnswer := answerIn(err); err == nil || isAnswer || errors.Is(err, ErrDuplicate) || ctx.Err() == nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// call is what a method of the Client does, in the words of its errors.
+type call struct{ doing, doubt string }
+
+var (
+	enqueueing = call{"enqueueing the session", "the session may be in or not, and repeating the call is safe"}
+	asking     = call{"asking how the session stands", "call again"}
+	cancelling = call{"cancelling the session", "it may be cancelled or not, and repeating the call is safe"}
+)
+
 // troubleError is an error of Redis, or on the way to it, in words that say what to
 // do. It shows neither the URL nor a password.
 type troubleError struct {
+	doing string
 	text  string
 	cause error
 }
 
-func (e *troubleError) Error() string { return "enqueueing the session: " + e.text }
+func (e *troubleError) Error() string { return e.doing + ": " + e.text }
 
 // Unwrap returns what go-redis or the context said.
 func (e *troubleError) Unwrap() error { return e.cause }
@@ -47,9 +63,9 @@ func (e *troubleError) Unwrap() error { return e.cause }
 // explain says what to do about an error of asynq, which hides those of go-redis
 // under the names of its scripts. It shows dial, the last failure to connect, if the
 // time of the call is over; nil is none.
-func explain(err error, dial *dialError) error {
+func explain(c call, err error, dial *dialError) error {
 	if answer, isAnswer := answerIn(err); isAnswer {
-		return &troubleError{explainAnswer(answer), err}
+		return &troubleError{c.doing, explainAnswer(answer), err}
 	}
 	const see = "; see that it runs, and that the URL says where"
 	var text string
@@ -65,8 +81,7 @@ func explain(err error, dial *dialError) error {
 	default:
 		text = "Redis did not answer (" + strings.TrimPrefix(innerDial(err), evalError) + ")" + see
 	}
-	text += "; the session may be in or not, and repeating the call is safe"
-	return &troubleError{text, err}
+	return &troubleError{c.doing, text + "; " + c.doubt, err}
 }
 
 // evalError is what asynq writes before the text of a script's error, of which it

@@ -6,5 +6,5 @@
 // the callback URL and the application's reference, and all three are public to
 // whoever reads the queue.
 //
-// Read task.go, then payload.go, key.go and list.go.
+// Read task.go, then payload.go, key.go and list.go, pipeline.go.
 package queue
