@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -97,5 +98,21 @@ func TestMend_ReadsTheKeySpaceSeldomWhileAsynqWarns(t *testing.T) {
 		if looks := warn(4 * time.Second); looks == 0 {
 			t.Error("no look within four seconds of a new warning")
 		}
+	})
+}
+
+// Redis restarts without its last second, and so loses that a task in no list was
+// found: it is found again in seconds, and not in ten minutes.
+func TestMend_FindsAgainWhatRedisLostAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.start()
+		w.session("a", confirming(time.Hour))
+		lose := func() bool { return w.rdb.ZRem(w.ctx, "asynq:{"+queue.Follow+"}:retry", "default:a").Val() == 1 }
+		found := func() int { return strings.Count(w.logs.String(), "made tasks run that were in no list") }
+		w.await("the first loss", 5*time.Second, lose)
+		p.repairer.Suspect()
+		w.await("the first mend", 10*time.Second, func() bool { return found() == 1 })
+		w.await("the second loss", 5*time.Second, lose)
+		w.await("the second mend", 10*time.Second, func() bool { return found() == 2 })
 	})
 }

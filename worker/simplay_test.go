@@ -275,7 +275,7 @@ func (w *simWorld) isKept(v *simVisit) bool {
 }
 
 func (w *simWorld) record(v *simVisit) outcome.Record {
-	r, err := outcome.NewStore(outcome.Config{Redis: w.rdb}).Read(context.Background(), outcome.Session{ID: v.id()})
+	r, err := outcome.NewStore(outcome.Config{Redis: w.rdb.calm}).Read(context.Background(), outcome.Session{ID: v.id()})
 	if err != nil {
 		w.accuse("the record", v.token, "%v", err)
 	}

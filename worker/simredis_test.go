@@ -28,6 +28,7 @@ import (
 type simRedis struct {
 	mini *miniredis.Miniredis
 	log  *simLog
+	turn sync.Mutex // of the command that is run
 
 	mu    sync.Mutex
 	skew  time.Duration // its clock against that of everybody else
@@ -138,6 +139,14 @@ func (r *simRedis) setSkew(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.skew = d
+}
+
+// runSeen runs a command and looks at what it did, before another one is run.
+func (r *simRedis) runSeen(c *simConn, session string, args []string) (became string) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	r.run(c, args)
+	return r.log.saw(r, c.p, session, args)
 }
 
 // run executes one command, and writes its answer to the peer.
@@ -321,9 +330,8 @@ func (c *simConn) execute(args []string) {
 	r := c.redis
 	session := sessionIn(args)
 	if c.p == nil {
-		r.run(c, args)
+		r.runSeen(c, session, args)
 		c.peer.Flush()
-		r.log.saw(r, nil, session, args)
 		return
 	}
 	if session == "" && r.mini.Exists(args3(args)) && isDequeue(args) {
@@ -334,8 +342,7 @@ func (c *simConn) execute(args []string) {
 		c.snap()
 		return
 	}
-	r.run(c, args)
-	if became := r.log.saw(r, c.p, session, args); became != "" && f.trap == nil {
+	if became := r.runSeen(c, session, args); became != "" && f.trap == nil {
 		f.trap = c.p.spring(theRecord + became)
 	}
 	late, lost := c.p.leave(f)

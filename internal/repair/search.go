@@ -56,5 +56,8 @@ func (r *Repairer) mendOrphans(ctx context.Context) (found bool) {
 			r.opts.Log.Warn("made tasks run that were in no list", "tasks", mended)
 		}
 	}
+	if found { // a Redis that loses its last second loses this too
+		r.Suspect()
+	}
 	return found
 }
