@@ -41,8 +41,6 @@ const (
 	// resumeSpread is within which the sessions of an account are polled that
 	// MarkSign accepts again.
 	resumeSpread = 300 * time.Millisecond
-	// alertPause is between two log lines about the same trouble.
-	alertPause = time.Minute
 )
 
 // join makes the parts and puts them together.
@@ -88,11 +86,7 @@ func (w *Worker) join(keys *outcome.Keyring) {
 		},
 		Records: w.records, Tasks: w.tasks, Metrics: w.metrics.Repair, Log: w.log,
 	})
-	w.servers = []*queue.Server{
-		w.newServer(w.queues[0], followRuns, w.follow),
-		w.newServer(w.queues[1], o.DeliveryConcurrency+endRuns, w.deliverer.Run),
-		w.newServer(w.queues[2], removeRuns, w.remover.Run),
-	}
+	w.servers = w.newServers()
 	for name, a := range w.accounts {
 		a.OnAccepted(func() { w.follower.Hasten(name, resumeSpread, wasRejected) })
 	}
@@ -102,6 +96,15 @@ func (w *Worker) join(keys *outcome.Keyring) {
 func wasRejected(step follow.Step) bool {
 	p, polls := step.(polling)
 	return polls && p.state.Resume()
+}
+
+// newServers makes the servers of the three queues.
+func (w *Worker) newServers() []*queue.Server {
+	return []*queue.Server{
+		w.newServer(w.queues[0], followRuns, w.follow),
+		w.newServer(w.queues[1], w.opts.DeliveryConcurrency+endRuns, w.deliverer.Run),
+		w.newServer(w.queues[2], removeRuns, w.remover.Run),
+	}
 }
 
 // run runs a task of a session whose account is known.

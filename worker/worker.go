@@ -102,8 +102,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { w.repairer.Run(looping) })
 	loops.Go(func() { w.taker.LogTakeovers(looping) })
-	stopWaking := w.deliverer.Start(w.working)
-	w.follower.Start(w.working) //nolint:contextcheck // it outlives ctx: what is under way is finished
+	stopWaking := w.deliverer.Start(w.working) //nolint:contextcheck // it outlives ctx, as the follower does
+	w.follower.Start(w.working)                //nolint:contextcheck // it outlives ctx: what is under way is finished
 	err := w.startServers()
 	if err == nil {
 		w.running.Store(true)

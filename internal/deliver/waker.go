@@ -66,7 +66,7 @@ func (k *waker) loop(stopping context.Context) {
 	for {
 		select {
 		case <-stopping.Done():
-			k.wake(k.take())
+			k.wake(k.take()) //nolint:contextcheck // what it writes outlives the loop
 			return
 		case <-k.news:
 		}
@@ -74,7 +74,7 @@ func (k *waker) loop(stopping context.Context) {
 		case <-stopping.Done():
 		case <-time.After(gather):
 		}
-		k.wake(k.take())
+		k.wake(k.take()) //nolint:contextcheck // as above
 	}
 }
 

@@ -33,7 +33,7 @@ func broken(format string, args ...any) finding { return finding{fault: fmt.Spri
 
 // checkSessions holds every session against the promises.
 func (s *stage) checkSessions(total *tally) {
-	s.chronicle.timeouts = s.readTimeouts()
+	s.timeouts = s.readTimeouts()
 	owner := make(map[string]string)
 	for _, v := range s.plan.visits {
 		a := s.account(v.token)
