@@ -80,7 +80,7 @@ func (s *story) first(result *outcome.Result, since time.Time) *deliver.First {
 
 // Admit lets the event be posted if it has its turn. Past its patience, and if the
 // host keeps failing, webhook:deliver has to post it.
-func (p posting) Admit(bool) (instead follow.Next, may bool) {
+func (p posting) Admit() (instead follow.Next, may bool) {
 	may, again, handOver := p.story.w.deliverer.Turn(p.event, p.takeTurn)
 	if handOver {
 		return follow.Now(handing(p)), false

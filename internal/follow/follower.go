@@ -193,10 +193,9 @@ func (f *Follower) Hurry(id string, wants func(Step) bool) bool {
 
 // put takes a session back from a pool, for its next step. It reports whether the
 // session is over because an operator stopped it.
-func (f *Follower) put(p *pool, s *Session, n Next) (stopped bool) {
+func (f *Follower) put(s *Session, n Next) (stopped bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p.busy--
 	return f.follow(s, n)
 }
 

@@ -87,7 +87,7 @@ type fake struct {
 	kind   Kind
 	run    func() Next
 	defect func() Next
-	admit  func(free bool) (Next, bool)
+	admit  func() (Next, bool)
 }
 
 func (f *fake) Kind() Kind               { return f.kind }
@@ -97,7 +97,7 @@ func (f *fake) AfterDefect() Next        { return f.defect() }
 // picky is a fake that asks for more than a goroutine.
 type picky struct{ fake }
 
-func (p *picky) Admit(free bool) (Next, bool) { return p.admit(free) }
+func (p *picky) Admit() (Next, bool) { return p.admit() }
 
 func TestFollower_RunsAStepWhenItIsDueAndThenTheNext(t *testing.T) {
 	inBed(t, 10, 1, func(b *bed) {
@@ -134,18 +134,17 @@ func TestFollower_LeavesAStepThatPanicsThreeTimes(t *testing.T) {
 
 func TestFollower_AsksAStepWhetherItMayRun(t *testing.T) {
 	inBed(t, 10, 1, func(b *bed) {
-		var asked []bool
-		ran := 0
+		asked, ran := 0, 0
 		step := &picky{fake{kind: Post}}
-		step.admit = func(free bool) (Next, bool) {
-			asked = append(asked, free)
-			return In(time.Second, step), len(asked) > 3
+		step.admit = func() (Next, bool) {
+			asked++
+			return In(time.Second, step), asked > 3
 		}
 		step.run = func() Next { ran++; return End() }
 		b.Add("a", "x", Now(step))
 		rest(10 * time.Second)
-		if len(asked) != 4 || ran != 1 {
-			t.Errorf("asked %v, ran %d times", asked, ran)
+		if asked != 4 || ran != 1 {
+			t.Errorf("asked %d times, ran %d times", asked, ran)
 		}
 	})
 }

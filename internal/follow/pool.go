@@ -16,7 +16,6 @@ type pool struct {
 	work     chan *Session
 	shares   *fair.Slots // of the accounts; nil if none is held back
 	running  sync.WaitGroup
-	busy     int // sessions that it has; belongs to the follower's lock
 }
 
 func newPool(f *Follower, workers, room int, shares *fair.Slots) *pool {
@@ -61,7 +60,7 @@ func (p *pool) run(ctx context.Context, s *Session) {
 
 func (p *pool) giveBack(s *Session, n Next) (stopped bool) {
 	p.giveBackShare(s)
-	return p.follower.put(p, s, n)
+	return p.follower.put(s, n)
 }
 
 func (p *pool) giveBackShare(s *Session) {

@@ -49,12 +49,11 @@ func (f *Follower) give(s *Session, current time.Time) {
 		return
 	}
 	if a, ok := s.step.(Admitted); ok {
-		if instead, may := a.Admit(p.busy < p.workers); !may {
+		if instead, may := a.Admit(); !may {
 			p.giveBackShare(s)
 			f.follow(s, instead)
 			return
 		}
 	}
-	p.busy++
 	p.work <- s
 }

@@ -31,10 +31,9 @@ type Step interface {
 type Admitted interface {
 	Step
 	// Admit is asked when the step is due, and says whether it may run now. If not,
-	// it says what the session does instead. free says whether the pool has a
-	// goroutine free. It is called under the follower's lock: it must neither wait
-	// nor call the follower.
-	Admit(free bool) (instead Next, may bool)
+	// it says what the session does instead. It is called under the follower's lock:
+	// it must neither wait nor call the follower.
+	Admit() (instead Next, may bool)
 }
 
 // Next says what a session does next, and when. Without a step its work is done,
