@@ -63,8 +63,9 @@ type Status struct {
 	// KeptUntil is until when the session is kept at MarkSign, and MarkSign's answer
 	// sealed, because the answer could not be used; zero if it is not kept.
 	KeptUntil time.Time `json:"kept_until,omitzero"`
-	// NextAttempt is when the event is posted again, by the clock of the worker
-	// that planned it.
+	// NextAttempt is when the event is posted again at the latest, by the clock of
+	// the worker that planned it: that worker posts it sooner if its pause is over or
+	// the receiver is back.
 	NextAttempt time.Time `json:"next_attempt_at,omitzero"`
 }
 

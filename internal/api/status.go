@@ -24,7 +24,7 @@ type SessionStatus struct {
 	EndedAt       *time.Time `json:"ended_at" doc:"When it was delivered, given up or cancelled; null: not yet."`
 	RemovedAt     *time.Time `json:"removed_at" doc:"When it was removed at MarkSign; null: not yet."`
 	KeptUntil     *time.Time `json:"kept_until" doc:"Until when the session is kept at MarkSign because MarkSign's answer could not be used, so that an operator can look; null where it is not kept."`
-	NextAttemptAt *time.Time `json:"next_attempt_at" doc:"When the event is next posted; null where no attempt is planned."`
+	NextAttemptAt *time.Time `json:"next_attempt_at" doc:"When the event is posted again at the latest: a worker posts it sooner if its pause is over or the receiver is back. Null if no attempt is planned."`
 }
 
 func statusOf(s admin.Status) SessionStatus {
