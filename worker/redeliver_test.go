@@ -253,6 +253,41 @@ func TestOpen_NeverTellsASecondStory(t *testing.T) {
 	})
 }
 
+// The window ends also for an event that cannot be opened: its key is lost, and
+// MarkSign no longer knows the session.
+func TestOpen_GivesUpAtTheWindowsEndWhatItCannotOpen(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.receiver.answer = failing(1, 500)
+		window := func(o *Options) { o.DeliveryWindow = 2 * time.Minute }
+		p := w.start(window)
+		w.session("a", confirming(0))
+		w.await("the failure", time.Minute, func() bool { return w.record("a").State == outcome.Handed })
+		p.stop()
+		w.sim.Forget("a")
+		w.start(window, func(o *Options) { o.OutcomeKeys = [][]byte{[]byte("another-key-another-key-another-")} })
+		w.await("the end of the window", 5*time.Minute, func() bool { return w.record("a").State == outcome.GivenUp })
+		if n := w.record("a").Attempts; n > 8 {
+			t.Errorf("%d attempts within two minutes", n)
+		}
+	})
+}
+
+// An operator deletes the task of an event that waits in memory, and it is posted
+// all the same: then the session is removed all the same.
+func TestWaiting_ADeliveryWithoutItsTaskIsStillRemoved(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.receiver.answer = failing(1, 500)
+		w.start()
+		w.session("a", confirming(0))
+		w.await("the hand-over", 10*time.Second, func() bool { return w.record("a").State == outcome.Handed })
+		w.await("its task", time.Second, func() bool { return w.tasks.DeleteTask(queue.Deliver, "default:a") == nil })
+		time.Sleep(10 * time.Second)
+		if w.record("a").State == outcome.Delivered {
+			w.await("the removal", time.Minute, func() bool { return w.record("a").Removal == outcome.Removed })
+		}
+	})
+}
+
 func TestRedeliver_ManyAtOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.start()

@@ -77,7 +77,7 @@ func (d *Deliverer) attempt(ctx context.Context, t try) Outcome {
 	case errors.Is(err, outcome.ErrSealMissing) && record.State == outcome.Redelivering:
 		return d.giveUp(t, err.Error())
 	case err != nil:
-		return d.noteFailed(t, record, webhook.Result{Detail: err.Error()})
+		return d.noteAnswer(t, record, result, webhook.Result{Detail: err.Error()})
 	}
 	return d.noteAnswer(t, record, result, d.send(ctx, t, begun, result))
 }

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"time"
 
 	"github.com/identwatch/identwatch/internal/account"
@@ -87,10 +88,25 @@ func (w *waiting) goOn(o Outcome) {
 		}
 	case o.Verdict == Unnoted:
 		d.opts.Hosts.Wait(w.event(), hosts.Pause{Due: now.Add(redisRest), NotBefore: now.Add(redisRest), Ends: now.Add(leastRest)})
-	case o.Verdict == Taken && o.Record.State.AsksPost(): // whoever posts it goes on
+	case o.Verdict == Taken && o.Record.State.AsksPost(): // by another, or by a try of ours whose answer was lost
+		free := now.Add(max(o.Record.ClaimLeft(""), 0) + redisRest)
+		d.opts.Hosts.Wait(w.event(), hosts.Pause{Due: free, NotBefore: free, Ends: free.Add(leastRest)})
 	default:
+		w.ensureRemoval(o.Record)
 		d.waker.add(w.job.ID())
 	}
+}
+
+// ensureRemoval makes sure that the session is removed also if the event's task is
+// gone, or runs only hours later because this process dies now.
+func (w *waiting) ensureRemoval(r outcome.Record) {
+	if !r.State.MayRemove() || r.Removal.IsOver() {
+		return
+	}
+	d := w.deliverer
+	d.opts.Notes.Write("enqueueing a removal", func(ctx context.Context) error {
+		return d.opts.Tasks.EnsureRemoval(ctx, w.job, outcome.RemovalDelay+time.Second)
+	})
 }
 
 // keepsTask moves the due time of the event's task on, and reports whether there is

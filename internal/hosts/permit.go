@@ -43,8 +43,8 @@ func (p *Permit) Release() {
 	}
 	p.over = true
 	now := time.Now()
-	if p.host.probe == p { // it told nothing: another may try at once
-		p.host.probe, p.host.probeAt = nil, now
+	if p.host.probe == p { // it told nothing, perhaps because of trouble of our own
+		p.host.probe, p.host.probeAt = nil, now.Add(leastProbeGap)
 	}
 	delete(h.underWay, p.id)
 	p.host.underWay--

@@ -106,8 +106,9 @@ func (h *Hosts) permit(k *host, id string, kind Kind, now time.Time) *Permit {
 // is heard from the host before. The lock is held.
 func (h *Hosts) arm(k *host, now time.Time) {
 	at, needed := k.nextLook(now)
+	_, hungry := h.hungry[k]
 	switch {
-	case !needed || h.closed:
+	case !needed || h.closed || hungry && !at.After(now): // feed looks when a slot is free
 		if k.timer != nil {
 			k.timer.Stop()
 		}

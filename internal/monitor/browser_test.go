@@ -126,7 +126,7 @@ func comesBack(v *visit) {
 	for _, page := range []struct{ path, text string }{
 		{"queues/identwatch-follow?status=retry", "default:followed"},
 		{"queues/identwatch-follow?status=archived", "default:put.away"},
-		{"queues/identwatch-deliver?status=retry", "default:undelivered"},
+		{"queues/identwatch-deliver?status=scheduled", "default:undelivered"},
 		{"queues/identwatch-remove", "No active tasks"},
 		{"queues/others?status=active", "at"},
 		{"queues/others/tasks/at-work", "onerror=alert(1)"},
@@ -142,7 +142,7 @@ func comesBack(v *visit) {
 		v.WaitText("main", page.text)
 		v.onlyLooks()
 	}
-	v.show("queues/identwatch-deliver?status=retry")
+	v.show("queues/identwatch-deliver?status=scheduled")
 	v.Do(chromedp.Reload())
 	v.WaitText("main", "default:undelivered")
 }

@@ -55,7 +55,7 @@ func newStage(t *testing.T, rdb *redis.Client) *stage {
 	s.enqueue("followed", marksim.Person{Outcome: marksim.Waits}, "/")
 	s.enqueue("put.away", marksim.Person{Outcome: marksim.Waits}, "/")
 	s.await("sessions followed, delivered and not", func() bool {
-		return s.state(queue.Follow, "confirmed") == asynq.TaskStateCompleted && s.state(queue.Deliver, "undelivered") == asynq.TaskStateRetry &&
+		return s.state(queue.Follow, "confirmed") == asynq.TaskStateCompleted && s.state(queue.Deliver, "undelivered") == asynq.TaskStateScheduled &&
 			s.state(queue.Follow, "followed") == asynq.TaskStateRetry && s.state(queue.Follow, "put.away") == asynq.TaskStateRetry
 	})
 	s.must(s.inspector.ArchiveTask(queue.Follow, "default:put.away"))

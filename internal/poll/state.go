@@ -38,6 +38,9 @@ type State struct {
 func Begin(job session.Job, a *account.Account, r outcome.Record, timeout time.Duration) *State {
 	current := time.Now()
 	age := max(r.Now.Sub(r.Started), 0) // Redis's clock may have stepped back
+	if r.Started.IsZero() {
+		age = 0 // Redis lost the record
+	}
 	s := &State{
 		job: job, account: a, start: current.Add(-age), deadline: current.Add(timeout - age),
 		unusables: r.Unusables, unusable: r.Unusable, answered: r.Unusables > 0,
