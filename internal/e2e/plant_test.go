@@ -26,21 +26,39 @@ type plant struct{ pkg, function, code string }
 var defects = []plant{
 	{"internal/marksign", "statusAnswer", `plantedPanic("panicanswer", $1, string($0.body))`},
 	{"webhook", "Send", `plantedPanic("panicpost", string($3), string($3))`},
-	{"worker", "tryRemoval", `plantedPanic("panicremove", $2.Token, $r.opts.Accounts[0].MarkSign.AccessToken)`},
+	{"internal/remove", "Attempt", `plantedPanic("panicremove", $2.Token)`},
 	{"worker", "follow", `plantedPanic("panicfollow", string($1.Payload()), $r.opts.Accounts[0].MarkSign.AccessToken)`},
 	{"cmd/identwatch", "probes", `$1 = plantedProbe($1)`},
 
-	{"worker", "send", `plantedLeak($0, $r.log, $r.opts.Redis, $2, $4.Body, $r.opts.Accounts[0].MarkSign.AccessToken)`},
-	{"worker", "deliver", `if err := plantedError($1.Payload()); err != nil { return err }`},
-	{"worker", "writeResult", `$1.LastError += plantedResult($0.Payload())`},
+	{"internal/deliver", "send", `plantedLeak($0, $r.opts.Log, $3.Body)`},
+	{"internal/deliver", "Run", `if err := plantedError($1.Payload()); err != nil { return err }`},
+	{"internal/settle", "writeResult", `$1.LastError += plantedResult($0.Payload())`},
 }
 
 // helpers are files that are added to packages, for what is planted there.
 var helpers = map[string]string{
 	"internal/marksign": panicHelper("marksign"),
 	"webhook":           panicHelper("webhook"),
-	"worker":            panicHelper("worker") + leakHelper,
-	"cmd/identwatch":    "package main\n" + probeHelper,
+	"worker":            panicHelper("worker"),
+	"internal/defect":   panicHelper("defect") + leakHelper,
+	"internal/remove": `package remove
+import "github.com/identwatch/identwatch/internal/defect"
+func plantedPanic(how, text string) { defect.PlantedPanic(how, text) }
+`,
+	"internal/deliver": `package deliver
+import (
+	"context"
+	"log/slog"
+	"github.com/identwatch/identwatch/internal/defect"
+)
+func plantedLeak(ctx context.Context, log *slog.Logger, body []byte) { defect.PlantedLeak(ctx, log, body) }
+func plantedError(payload []byte) error { return defect.PlantedError(payload) }
+`,
+	"internal/settle": `package settle
+import "github.com/identwatch/identwatch/internal/defect"
+func plantedResult(payload []byte) string { return defect.PlantedResult(payload) }
+`,
+	"cmd/identwatch": "package main\n" + probeHelper,
 }
 
 // panicHelper panics at most four times for each session whose token is in a
@@ -56,6 +74,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -64,7 +83,7 @@ import (
 )
 var (
 	_ = fmt.Sprint; _ = url.QueryEscape; _ = json.Marshal; _ = base64.StdEncoding
-	_ context.Context; _ *slog.Logger; _ redis.Cmdable; _ = time.Second
+	_ context.Context; _ *slog.Logger; _ redis.Cmdable; _ = time.Second; _ = os.Getenv
 	plantedMu    sync.Mutex
 	plantedTimes = map[string]int{}
 )
@@ -94,7 +113,18 @@ var plantedBodies sync.Map // by the kind of leak
 func plantedKind(text []byte) string {
 	return regexp.MustCompile("leak[a-z0-9]+").FindString(string(text))
 }
-func plantedLeak(ctx context.Context, log *slog.Logger, rdb redis.UniversalClient, job any, body []byte, accessToken string) {
+func PlantedPanic(how, text string) { plantedPanic(how, text, os.Getenv("MARKSIGN_ACCESS_TOKEN")) }
+func PlantedError(payload []byte) error { return plantedError(payload) }
+func PlantedResult(payload []byte) string { return plantedResult(payload) }
+var plantedRedis = sync.OnceValue(func() redis.UniversalClient {
+	opts, err := redis.ParseURL(os.Getenv("REDIS_URL"))
+	if err != nil {
+		panic("no REDIS_URL")
+	}
+	return redis.NewClient(opts)
+})
+func PlantedLeak(ctx context.Context, log *slog.Logger, body []byte) {
+	rdb, accessToken := plantedRedis(), os.Getenv("MARKSIGN_ACCESS_TOKEN")
 	text := string(body)
 	quoted, _ := json.Marshal(text)
 	kind := plantedKind(body)
