@@ -31,7 +31,7 @@ func (c *Client) Enqueue(ctx context.Context, s Session) error {
 	return c.toldOf(err)
 }
 
-// toldOf is what the caller is told of an error of the enqueuer.
+// toldOf is the error that the caller gets for an error of the enqueuer.
 func (c *Client) toldOf(err error) error {
 	if err == nil || errors.Is(err, ErrDuplicate) {
 		return err

@@ -34,12 +34,10 @@ const (
 	endRuns    = 16
 	// stopMargin is by how much the ShutdownTimeout is longer than any one call.
 	stopMargin = 2 * time.Second
-	// removeWorkers bounds the first DELETEs, and handWorkers the hand-overs to
-	// webhook:deliver, which wait for nothing but Redis.
+	// First DELETEs at once, and hand-overs to webhook:deliver.
 	removeWorkers = 32
 	handWorkers   = 32
-	// resumeSpread is within which the sessions of an account are polled that
-	// MarkSign accepts again.
+	// An account that MarkSign accepts again is polled within this time.
 	resumeSpread = 300 * time.Millisecond
 )
 
@@ -68,12 +66,7 @@ func (w *Worker) join(keys *outcome.Keyring) {
 		Records: w.records, Tasks: w.tasks, Settler: w.settler, Notes: w.notes, Slots: fair.New(removeRuns, len(w.accounts)),
 		Timeout: o.ShutdownTimeout - stopMargin, Removals: w.metrics.Removals, Log: w.log,
 	})
-	w.hosts = hosts.New(hosts.Options{PerHost: max(o.DeliveryConcurrency/2, 1), Total: o.DeliveryConcurrency, Log: w.log})
-	w.deliverer = deliver.New(deliver.Options{
-		Records: w.records, Tasks: w.tasks, Queue: w.queues[1], Hosts: w.hosts, Settler: w.settler, Notes: w.notes,
-		Holder: w.holder, Timeout: o.DeliveryTimeout, Window: o.DeliveryWindow, AwaitPoll: w.poller.AwaitRate, Unsigned: w.taker.Refuse,
-		Metrics: w.metrics.Deliver, Log: w.log,
-	})
+	w.joinDelivery()
 	w.follower = follow.New(follow.Options{
 		Tasks: w.queues[0], Records: w.records.HeldBy(w.holder), Lease: o.Lease, Limit: o.FollowLimit, Accounts: len(w.accounts),
 		Polls: o.PollWorkers, Posts: o.DeliveryConcurrency, Hands: handWorkers, Removals: removeWorkers, Log: w.log,
@@ -90,6 +83,17 @@ func (w *Worker) join(keys *outcome.Keyring) {
 	for name, a := range w.accounts {
 		a.OnAccepted(func() { w.follower.Hasten(name, resumeSpread, wasRejected) })
 	}
+}
+
+// joinDelivery makes the parts that post events. The others must be there.
+func (w *Worker) joinDelivery() {
+	o := w.opts
+	w.hosts = hosts.New(hosts.Options{PerHost: max(o.DeliveryConcurrency/2, 1), Total: o.DeliveryConcurrency, Log: w.log})
+	w.deliverer = deliver.New(deliver.Options{
+		Records: w.records, Tasks: w.tasks, Queue: w.queues[1], Hosts: w.hosts, Settler: w.settler, Notes: w.notes,
+		Holder: w.holder, Timeout: o.DeliveryTimeout, Window: o.DeliveryWindow, AwaitPoll: w.poller.AwaitRate, Unsigned: w.taker.Refuse,
+		Metrics: w.metrics.Deliver, Log: w.log,
+	})
 }
 
 // wasRejected picks the sessions that wait because MarkSign rejected their account.

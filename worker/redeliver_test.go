@@ -272,22 +272,6 @@ func TestOpen_GivesUpAtTheWindowsEndWhatItCannotOpen(t *testing.T) {
 	})
 }
 
-// An operator deletes the task of an event that waits in memory, and it is posted
-// all the same: then the session is removed all the same.
-func TestWaiting_ADeliveryWithoutItsTaskIsStillRemoved(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.receiver.answer = failing(1, 500)
-		w.start()
-		w.session("a", confirming(0))
-		w.await("the hand-over", 10*time.Second, func() bool { return w.record("a").State == outcome.Handed })
-		w.await("its task", time.Second, func() bool { return w.tasks.DeleteTask(queue.Deliver, "default:a") == nil })
-		time.Sleep(10 * time.Second)
-		if w.record("a").State == outcome.Delivered {
-			w.await("the removal", time.Minute, func() bool { return w.record("a").Removal == outcome.Removed })
-		}
-	})
-}
-
 func TestRedeliver_ManyAtOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.start()

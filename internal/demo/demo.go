@@ -18,7 +18,7 @@ type Options struct {
 	Sessions int        // to start: 0 to MaxSessions
 	Exit     bool       // end when all of them are removed
 	Full     bool       // print long texts of events whole
-	Out      io.Writer  // shows what happens; as a table where it is a terminal
+	Out      io.Writer  // shows what happens; as a table if it is a terminal
 	Err      io.Writer  // gets the worker's log
 	LogLevel slog.Level // of that log
 	// Patience is how long Exit waits. Zero: 90 s.

@@ -19,7 +19,7 @@ import (
 	"github.com/identwatch/identwatch/internal/monitor"
 )
 
-// page is the server of the demonstration's pages, nil where there are none.
+// page is the server of the demonstration's pages, nil if there are none.
 type page struct {
 	server *httpd.Server
 	taken  string // the address that it could not have

@@ -105,7 +105,7 @@ func New(opts Options) *Hosts {
 
 // Acquire gives the right to post the event now, or says at once why not. A
 // newcomer does not overtake those that wait. An event that is in the list leaves
-// it if the post is granted, and else stays where it is. Post is not called.
+// it if the post is granted, and keeps its place if it is not. Post is not called.
 func (h *Hosts) Acquire(e Event) (*Permit, Refusal) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -2,10 +2,10 @@ package hosts
 
 import "time"
 
-// Word is what a post tells of the host.
+// Word is what a post says about its host.
 type Word int
 
-// What a post can tell.
+// What a post can say.
 const (
 	Nothing Word = iota // the host was not asked, or the failure was ours
 	Well                // it answered, if only to refuse what this event asks of it
@@ -23,7 +23,7 @@ type Permit struct {
 	over  bool
 }
 
-// Report says what the post told of the host; it counts at once, and only the
+// Report says how the host answered the post; it counts at once, and only the
 // first word does.
 func (p *Permit) Report(w Word) {
 	h := p.hosts
