@@ -98,6 +98,8 @@ func (c *simCase) checkRecord() {
 				c.broken(promiseStory, "its record said %q and says %q", before.typ, now.typ)
 			}
 		case to == outcome.None && (c.visit.deleted || from.MayRemove() && before.removal != ""):
+		case from == outcome.Following && to == outcome.None && c.visit.lost && c.lostSomething(c.world.log.begun, now.at):
+			c.world.excuse("forgotten: Redis lost its task, which a worker had in hand")
 		case !slices.Contains(simNext[from], to):
 			c.broken(promiseStory, "its record went from %q to %q", from, to)
 		case before.typ != "" && before.typ != now.typ:

@@ -216,6 +216,16 @@ func (w *simWorld) mend() {
 	}
 }
 
+// enqueueForgotten begins anew what Redis lost, and what a worker that had it in hand
+// has forgotten since.
+func (w *simWorld) enqueueForgotten() {
+	for _, v := range w.all() {
+		if v.lost && !w.knows(v) {
+			w.insist(v)
+		}
+	}
+}
+
 // knows reports whether Redis has anything of a session.
 func (w *simWorld) knows(v *simVisit) bool {
 	return w.hasTask(v) || w.redis.mini.Exists("identwatch:"+v.id())
@@ -238,6 +248,7 @@ func (w *simWorld) settle() {
 		if len(w.unfinished()) == 0 {
 			return
 		}
+		w.enqueueForgotten()
 		if since := time.Since(w.healed); since > simHaste && int(since/time.Second)%2 == 0 {
 			w.hurry()
 		}
