@@ -272,9 +272,10 @@ func (c *simCase) unnoted(p *simPost, next time.Time) string {
 	return ""
 }
 
-// disturbed reports whether a process's way, or Redis, was in trouble.
+// disturbed reports whether a process's way, any if none is named, or Redis was in
+// trouble.
 func (c *simCase) disturbed(p *simProcess, way string, from, to time.Time) bool {
-	if in := c.world.log.find(from, to, []string{p.name}, wayDisturbed); in != nil && (way == "" || in.way == way) {
+	if c.world.log.wayWas(p.name, way, from, to) {
 		return true
 	}
 	return c.world.log.find(from, to, nil, redisIll, redisLost) != nil

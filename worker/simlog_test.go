@@ -141,6 +141,15 @@ func (l *simLog) find(from, to time.Time, whom []string, kinds ...simTrouble) *s
 	return nil
 }
 
+// wayWas reports whether a process's way, any if none is named, was disturbed.
+func (l *simLog) wayWas(process, way string, from, to time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.incidents, func(in *simIncident) bool {
+		return in.what == wayDisturbed && in.whom == process && (way == "" || in.way == way) && in.touches(from, to)
+	})
+}
+
 // lost returns an incident in which Redis lost something of a session.
 func (l *simLog) lost(token string, from, to time.Time) *simIncident {
 	l.mu.Lock()
