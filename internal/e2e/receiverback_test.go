@@ -3,15 +3,81 @@ package e2e
 import (
 	"flag"
 	"fmt"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
 
-var waitingDeliveries = flag.Int("waiting-deliveries", 1000, "how many deliveries TestServe_AReceiverIsBackThatManyWaitFor lets wait; the goal is 10000")
+var (
+	waitingDeliveries = flag.Int("waiting-deliveries", 1000, "how many deliveries TestServe_AReceiverIsBackThatManyWaitFor lets wait; the goal is 10000")
+	outageAfter       = flag.Duration("outage-after", 30*time.Second, "for how long its receiver stays away once they all wait; probes are as far apart as they get after 5m")
+)
+
+// away is a receiver that is away now and then, and how it answers when it is not.
+// Sessions of others end beside it all the while, whose receiver is another host.
+type away struct {
+	is    atomic.Bool
+	takes time.Duration
+}
+
+func (a *away) script(e webhook.Event, _ []byte, _ int) answer {
+	switch {
+	case strings.HasPrefix(e.Data.Token, "other"):
+		return answer{after: 5 * time.Millisecond}
+	case a.is.Load():
+		return answer{status: 503}
+	}
+	return answer{after: a.takes}
+}
+
+// others has sessions end whose events another host gets, ten each second, until the
+// function that it returns is called. That returns their tokens.
+func (w *world) others(p *process) (stop func() []string) {
+	w.t.Helper()
+	url := listen(w.t, w.receiver.front(p.name)) + "/callback"
+	var all []string
+	var ending sync.WaitGroup
+	quit := make(chan struct{})
+	ending.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+			}
+			token := fmt.Sprintf("other-%05d", len(all))
+			w.sim.Add(token, marksim.SmartID, confirms(0, 0))
+			if err := w.client.Enqueue(w.ctx, tasks.Session{Token: token, Method: tasks.SmartID, CallbackURL: url}); err != nil {
+				w.t.Error(err)
+			}
+			all = append(all, token)
+		}
+	})
+	return func() []string {
+		close(quit)
+		ending.Wait()
+		return all
+	}
+}
+
+// judgeOthers waits for the events of others and sees that nothing made them late.
+func (w *world) judgeOthers(tokens []string, machine distribution) {
+	w.t.Helper()
+	eventually(w.t, time.Minute, "every event of others is delivered", func() bool { return w.acknowledged(tokens) == len(tokens) })
+	late := w.late(tokens, time.Time{})
+	late.log(w.t, "others: from the outcome to the 2xx")
+	if most := 100*time.Millisecond + 5*machine.quantile(0.99); late.quantile(0.99) > most {
+		w.t.Errorf("p99 of others is %v, want %v at most", late.quantile(0.99), most)
+	}
+}
 
 // late says of each event how long it took from its outcome, or from the receiver's
 // return if that was later, until the receiver took it.
@@ -64,29 +130,26 @@ func TestServe_AReceiverIsBackAfterAMoment(t *testing.T) {
 	for _, c := range []struct{ away, most time.Duration }{{3 * time.Second, 2 * time.Second}, {time.Minute, 5 * time.Second}} {
 		t.Run(c.away.String(), func(t *testing.T) {
 			w := newWorld(t)
-			var away atomic.Bool
-			w.receiver.script = func(webhook.Event, []byte, int) answer {
-				if away.Load() {
-					return answer{status: 503}
-				}
-				return answer{after: 20 * time.Millisecond}
-			}
+			receiver := &away{takes: 20 * time.Millisecond}
+			w.receiver.script = receiver.script
 			p := w.serve()
-			noise := p.measureNoise()
+			noise, others := p.measureNoise(), w.others(p)
 			all := w.endEach("before", 50, "")
-			away.Store(true)
+			receiver.is.Store(true)
 			all = append(all, w.endEach("away", int(c.away/(40*time.Millisecond)), "")...)
-			away.Store(false)
+			receiver.is.Store(false)
 			back := time.Now()
 			all = append(all, w.endEach("after", 50, "")...)
 			eventually(t, 2*time.Minute, "every event is delivered", func() bool { return w.acknowledged(all) == len(all) })
-			machine := noise()
+			beside, machine := others(), noise()
 			late := w.late(all, back)
 			late.log(t, fmt.Sprintf("away for %v: from the return to the 2xx", c.away))
 			machine.log(t, "probes meanwhile")
+			w.judgeOthers(beside, machine)
 			if most := 2*c.most + 5*machine.quantile(0.99); late.quantile(0.99) > most {
 				t.Errorf("p99 is %v, want %v at most", late.quantile(0.99), most)
 			}
+			all = append(all, beside...)
 			w.awaitRemoved(all, time.Minute)
 			w.check(all, nil)
 		})
@@ -97,14 +160,9 @@ func TestServe_AReceiverIsBackAfterAMoment(t *testing.T) {
 func TestServe_AReceiverIsBackThatManyWaitFor(t *testing.T) {
 	heavy(t)
 	w := newWorld(t)
-	var away atomic.Bool
-	away.Store(true)
-	w.receiver.script = func(webhook.Event, []byte, int) answer {
-		if away.Load() {
-			return answer{status: 503}
-		}
-		return answer{after: 20 * time.Millisecond}
-	}
+	receiver := &away{takes: 20 * time.Millisecond}
+	receiver.is.Store(true)
+	w.receiver.script = receiver.script
 	p := w.serve("DELIVERY_CONCURRENCY=128") // 64 slots to one host
 	all := w.begin("waits", *waitingDeliveries, confirms(0, 0))
 	w.enqueue(all)
@@ -113,18 +171,20 @@ func TestServe_AReceiverIsBackThatManyWaitFor(t *testing.T) {
 		return int(n) == len(all)
 	}
 	eventually(t, 5*time.Minute, "every event is handed over", handed)
-	pass(30 * time.Second)
-	away.Store(false)
+	noise, others := p.measureNoise(), w.others(p)
+	pass(*outageAfter)
+	receiver.is.Store(false)
 	back := time.Now()
-	noise := p.measureNoise()
 	eventually(t, 5*time.Minute, "every event is delivered", func() bool { return w.acknowledged(all) == len(all) })
-	machine := noise()
+	beside, machine := others(), noise()
 	late := w.late(all, back)
 	late.log(t, fmt.Sprintf("%d waited: from the return to the 2xx", len(all)))
 	machine.log(t, "probes meanwhile")
+	w.judgeOthers(beside, machine)
 	if most := time.Minute + 100*machine.quantile(0.99); late.quantile(1) > most {
 		t.Errorf("the last was delivered after %v, want %v at most", late.quantile(1), most)
 	}
+	all = append(all, beside...)
 	w.awaitRemoved(all, 5*time.Minute)
 	w.check(all, nil)
 }
@@ -133,13 +193,14 @@ func TestServe_AReceiverIsBackThatManyWaitFor(t *testing.T) {
 func TestServe_ASlowReceiverGetsWhatItsSlotsAllow(t *testing.T) {
 	heavy(t)
 	w := newWorld(t)
-	w.receiver.script = func(webhook.Event, []byte, int) answer { return answer{after: 500 * time.Millisecond} }
+	receiver := &away{takes: 500 * time.Millisecond}
+	w.receiver.script = receiver.script
 	p := w.serve("DELIVERY_CONCURRENCY=64")
-	noise := p.measureNoise()
+	noise, others := p.measureNoise(), w.others(p)
 	all := w.begin("slow", 600, confirms(0, 0))
 	w.enqueue(all)
 	eventually(t, 2*time.Minute, "every event is delivered", func() bool { return w.acknowledged(all) == len(all) })
-	machine := noise()
+	beside, machine := others(), noise()
 	var first, last time.Time
 	for _, token := range all {
 		posts := w.receiver.of(token)
@@ -150,12 +211,14 @@ func TestServe_ASlowReceiverGetsWhatItsSlotsAllow(t *testing.T) {
 			last = posts[0].ended
 		}
 	}
-	const allowed = 600 / 32 * 500 * time.Millisecond
+	const allowed = (600 + 31) / 32 * 500 * time.Millisecond
 	t.Logf("600 events of 500 ms through 32 slots took %v, their slots allow %v", last.Sub(first), allowed)
 	machine.log(t, "probes meanwhile")
+	w.judgeOthers(beside, machine)
 	if most := 2*allowed + 300*machine.quantile(0.99); last.Sub(first) > most {
 		t.Errorf("that is over %v", most)
 	}
+	all = append(all, beside...)
 	w.awaitRemoved(all, time.Minute)
 	w.check(all, nil)
 }
