@@ -124,6 +124,25 @@ func TestWaiting_AStopHandsTheListOver(t *testing.T) {
 	})
 }
 
+// A host is back, and asynq has thousands of other tasks to run before those that came
+// due meanwhile.
+func TestWaiting_WhoseTaskIsLateIsPostedFromMemory(t *testing.T) {
+	inWorld(t, func(w *world) {
+		var back atomic.Bool
+		w.awayUntil(&back)
+		w.start()
+		tokens := w.handedMany(60)
+		if err := w.tasks.PauseQueue(queue.Deliver); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(40 * time.Second) // every task is due
+		back.Store(true)
+		if last := w.awaitDelivered(tokens, time.Now(), time.Minute); last > 5*time.Second {
+			t.Errorf("the last went out %v after the return", last)
+		}
+	})
+}
+
 func TestWaiting_RetryAfterHoldsAlsoIfTheHostIsBack(t *testing.T) {
 	inWorld(t, func(w *world) {
 		var back atomic.Bool

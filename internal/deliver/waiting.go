@@ -16,6 +16,12 @@ import (
 // due times to whole seconds.
 const fallbackMargin = 2 * time.Second
 
+// linger is for how long an event stays in the list after its task is due. asynq runs
+// due tasks behind those that are made to run, of which there are thousands when a host
+// is back that many waited for. Whoever is first posts the event: its claim keeps the
+// two apart.
+const linger = time.Minute
+
 // waiting is an event that webhook:deliver posts.
 type waiting struct {
 	deliverer *Deliverer
@@ -45,15 +51,15 @@ func (w *waiting) again(r retry) (p hosts.Pause, fallback time.Duration) {
 	if other, open := w.deliverer.opts.Hosts.Fallback(w.host()); open {
 		fallback = min(max(other, r.notBefore), r.left) + fallbackMargin
 	}
-	p.Ends = now.Add(fallback)
+	p.Ends = now.Add(min(fallback+linger, r.left+fallbackMargin))
 	return p, fallback
 }
 
 // turn says the same of an event that waits for nothing but its host.
 func (w *waiting) turn(left time.Duration) (p hosts.Pause, fallback time.Duration) {
 	fallback, _ = w.deliverer.opts.Hosts.Fallback(w.host())
-	fallback = min(fallback, left+time.Second)
-	return hosts.Pause{Ends: time.Now().Add(fallback)}, fallback
+	most := left + time.Second
+	return hosts.Pause{Ends: time.Now().Add(min(fallback+linger, most))}, min(fallback, most)
 }
 
 // post is called when the event's turn has come.

@@ -49,7 +49,7 @@ type Pause struct {
 	// NotBefore is what the receiver asked for: the event sleeps until then, whatever
 	// happens. Zero: nothing.
 	NotBefore time.Time
-	// Ends is when it leaves the list, because its task is due then.
+	// Ends is when it leaves the list, because its task has brought it by then.
 	Ends time.Time
 }
 

@@ -25,7 +25,7 @@ func (h *Hosts) serveOne(k *host, now time.Time) bool {
 	}
 	h.drop(e)
 	if !now.Before(e.ends) {
-		return true // its task is due: that brings it
+		return true // its task brings it
 	}
 	if _, posting := h.underWay[e.ID]; posting {
 		return true
