@@ -56,6 +56,9 @@ func (w *simWorld) check() {
 		c.checkEnd()
 		c.checkTruth()
 		c.checkTakeovers()
+		c.checkPolls()
+		c.checkRetry()
+		c.checkKept()
 		c.checkPrompt()
 	}
 	w.checkPublic()
@@ -169,7 +172,7 @@ func (c *simCase) checkEarly(now simChange) {
 		return
 	}
 	started := c.changes[0].at
-	if age := now.at.Sub(started); age < now.by.with.session-simClose && c.world.log.find(started, now.at, nil, clockMoved) == nil && !c.lostSomething(c.world.log.begun, now.at) {
+	if age := now.at.Sub(started); age < now.by.with.session-simClose && c.world.log.find(started, now.at, nil, clockMoved) == nil {
 		c.broken("the deadline", "%s ended it %v after its start, with a SESSION_TIMEOUT of %v", now.by.name, age, now.by.with.session)
 	}
 }
@@ -214,7 +217,7 @@ func (c *simCase) checkOverlaps() {
 			}
 			from := c.claimBefore(p)
 			switch {
-			case c.world.log.find(p.begun, p.end, []string{p.by.name}, wasFrozen) != nil:
+			case c.world.log.find(p.begun.Add(1), p.end, []string{p.by.name}, wasFrozen) != nil:
 				c.world.excuse("overlap: the first was suspended while it posted")
 			case c.lostSomething(from, q.begun):
 				c.world.excuse("overlap: Redis lost the claim")
@@ -266,16 +269,25 @@ func (c *simCase) unnoted(p *simPost, next time.Time) string {
 		return "the sender was suspended before it noted the 2xx"
 	case c.world.log.find(p.begun, next, who, stopCutShort) != nil:
 		return "the sender's stop was cut short"
-	case c.disturbed(p.by, toRedis, p.end, next):
+	case c.world.log.wayWas(p.by.name, toRedis, next.Add(-simNoted), next):
 		return "the sender could not reach Redis to note the 2xx"
+	case c.world.log.find(next.Add(-simRedialed), next, nil, redisIll) != nil:
+		return "Redis was back a moment ago, and the sender had not dialled it yet"
 	}
 	return ""
 }
 
-// disturbed reports whether a process's way, any if none is named, or Redis was in
-// trouble.
-func (c *simCase) disturbed(p *simProcess, way string, from, to time.Time) bool {
-	if c.world.log.wayWas(p.name, way, from, to) {
+// simNoted is how long after its way to Redis is open again a process may take to
+// write a note that waited for that.
+const simNoted = 2 * time.Second
+
+// simRedialed is how long after Redis is back a process may not know it: go-redis
+// pauses between its own tries, and each try of a note has several of them.
+const simRedialed = 1500 * time.Millisecond
+
+// disturbed reports whether a process's ways, or Redis, were in trouble.
+func (c *simCase) disturbed(p *simProcess, from, to time.Time) bool {
+	if c.world.log.wayWas(p.name, "", from, to) {
 		return true
 	}
 	return c.world.log.find(from, to, nil, redisIll, redisLost) != nil
@@ -292,7 +304,7 @@ func (c *simCase) checkCuts() {
 		switch {
 		case lasted >= p.by.with.delivery-simClose:
 		case c.world.log.find(from, p.end.Add(simClose), []string{p.by.name}, wasKilled, wasFrozen, stopCutShort) != nil:
-		case c.disturbed(p.by, "", from, p.end):
+		case c.disturbed(p.by, from, p.end):
 		default:
 			c.broken(promiseStory, "attempt %d was cut by %s after %v, with a DELIVERY_TIMEOUT of %v", i+1, p.by.name, lasted, p.by.with.delivery)
 		}
@@ -413,6 +425,9 @@ func (c *simCase) checkTakeovers() {
 			continue
 		}
 		lease := dead.with.lease
+		if dead.handedBack {
+			lease = 0
+		}
 		if dead.running[c.visit.token] { // asynq's own lease counts, of which the sweep waits for 9 s
 			lease = max(lease, 10*time.Second)
 		}

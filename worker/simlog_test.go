@@ -52,6 +52,10 @@ type simPost struct {
 	heard      bool // the answer reached the sender
 	body       string
 	event      webhook.Event
+
+	asks  bool          // the answer says when to come again
+	kept  time.Duration // for how long Redis keeps the sealed result
+	wants time.Duration // for how long the sender may post it
 }
 
 func (p *simPost) acknowledged() bool { return p.status/100 == 2 }

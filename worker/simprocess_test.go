@@ -67,15 +67,17 @@ type simProcess struct {
 	err    error         // of Run
 	born   time.Time
 
-	mu      sync.Mutex
-	dead    bool
-	killed  chan struct{} // closed with dead
-	diedAt  time.Time
-	running map[string]bool // the sessions whose task ran when it was killed
-	frozen  chan struct{}   // closed when it goes on; nil while it runs
-	sleep   *simIncident
-	cuts    map[string]time.Time // until when a way is cut
-	traps   []*simTrap
+	mu     sync.Mutex
+	dead   bool
+	killed chan struct{} // closed with dead
+	diedAt time.Time
+	// handedBack: its stop left its sessions to others.
+	handedBack bool
+	running    map[string]bool // the sessions whose task ran when it was killed
+	frozen     chan struct{}   // closed when it goes on; nil while it runs
+	sleep      *simIncident
+	cuts       map[string]time.Time // until when a way is cut
+	traps      []*simTrap
 }
 
 // fate is what becomes of one thing that a process does.
@@ -278,7 +280,7 @@ func (p *simProcess) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.dead { // it exits now, and with it whatever it left behind
-		p.dead, p.diedAt = true, time.Now()
+		p.dead, p.diedAt, p.handedBack = true, time.Now(), p.err == nil
 		close(p.killed)
 		go p.world.redis.cut(p)
 	}

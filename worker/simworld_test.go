@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
@@ -166,7 +168,8 @@ func (h *simHost) serve(by *simProcess, r *http.Request, body []byte) (*simPost,
 	}
 	post := &simPost{by: by, host: h.name, id: r.Header.Get("webhook-id"), begun: time.Now(), body: string(body)}
 	h.verify(r, body, post)
-	post.status = m.status
+	h.world.seeKept(post)
+	post.status, post.asks = m.status, m.header != nil
 	if !by.stays(r, m.after) {
 		post.status = 0
 	}
@@ -190,6 +193,20 @@ func (h *simHost) verify(r *http.Request, body []byte, post *simPost) {
 		h.world.accuse("the event", "", "a post's body: %v", err)
 	}
 	post.event, post.token = event, event.Data.Token
+}
+
+// seeKept notes for how long the sealed result is kept, and for how long that is asked for.
+func (w *simWorld) seeKept(p *simPost) {
+	v := w.visit(p.token)
+	if v == nil || outcome.State(w.redis.mini.HGet("identwatch:"+v.id(), "state")) == outcome.Redelivering {
+		return
+	}
+	final, err := strconv.ParseInt(w.redis.mini.HGet("identwatch:"+v.id(), "final"), 10, 64)
+	if err != nil {
+		return
+	}
+	p.kept = w.redis.mini.TTL("identwatch:" + v.id() + ":sealed")
+	p.wants = p.by.with.window - time.Since(time.UnixMilli(final))
 }
 
 // stays reports whether the sender is there still when the time is over. One that is
@@ -289,10 +306,12 @@ func (w *simWorld) insist(v *simVisit) {
 }
 
 // nth is the n-th session so far, nil if there is none.
-func (w *simWorld) nth(n int) *simVisit {
+func (w *simWorld) nth(n int) *simVisit { return w.visit(fmt.Sprint(tokenMark, n)) }
+
+func (w *simWorld) visit(token string) *simVisit {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.visits[fmt.Sprint(tokenMark, n)]
+	return w.visits[token]
 }
 
 // all are the sessions, in the order of their tokens.
