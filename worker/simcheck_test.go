@@ -95,6 +95,8 @@ func (c *simCase) checkRecord() {
 		from, to := outcome.State(before.state), outcome.State(now.state)
 		excused := now.lost || c.lostSomething(before.at, now.at)
 		switch {
+		case !c.visit.further.IsZero() && to == outcome.Following && from != to && now.at.After(c.visit.further) && !now.lost && !c.visit.lost:
+			c.broken(promiseStory, "its record was lost and begun again, though a task proved that it had its outcome")
 		case excused:
 		case from == to:
 			if before.typ != now.typ && before.typ != "" {
@@ -103,6 +105,8 @@ func (c *simCase) checkRecord() {
 		case to == outcome.None && (c.visit.deleted || from.MayRemove() && before.removal != ""):
 		case from == outcome.Following && to == outcome.None && c.visit.lost && c.lostSomething(c.world.log.begun, now.at):
 			c.world.excuse("forgotten: Redis lost its task, which a worker had in hand")
+		case from == outcome.Following && to == outcome.Delivered && c.lostSomething(c.world.log.begun, now.at):
+			c.world.excuse("delivered: Redis lost the record during the post")
 		case !slices.Contains(simNext[from], to):
 			c.broken(promiseStory, "its record went from %q to %q", from, to)
 		case before.typ != "" && before.typ != now.typ:
@@ -323,7 +327,7 @@ func (c *simCase) checkOrder() {
 			c.world.excuse("a DELETE whose note was lost")
 		case !allowed:
 			c.broken(promiseOrder, "a DELETE by %s at %s, which nothing allows", call.by.name, c.world.log.since(call.at))
-		case c.keptReason() && call.at.Sub(since) < call.by.with.redelivery-simSkew:
+		case c.keptReason(call.at) && call.at.Sub(since) < call.by.with.redelivery-simSkew:
 			c.broken(promiseOrder, "a DELETE by %s %v after the note, though its answer could not be used and REDELIVERY_WINDOW is %v", call.by.name, call.at.Sub(since), call.by.with.redelivery)
 		case call.at.Sub(since) >= outcome.RemovalDelay-simClose:
 		case c.world.log.find(since, call.at, nil, clockMoved) != nil:
@@ -336,9 +340,9 @@ func (c *simCase) checkOrder() {
 	}
 }
 
-// keptReason reports whether MarkSign said ok, and nobody could read as whom.
-func (c *simCase) keptReason() bool {
-	return slices.ContainsFunc(c.posts, func(p *simPost) bool { return reasonOf(p.event) == outcome.KeptReason }) && !c.visit.deleted
+// keptReason reports whether MarkSign said ok by a time, and nobody could read as whom.
+func (c *simCase) keptReason(at time.Time) bool {
+	return slices.ContainsFunc(c.posts, func(p *simPost) bool { return reasonOf(p.event) == outcome.KeptReason && p.begun.Before(at) }) && !c.visit.deleted
 }
 
 // removableSince is since when the record allows a DELETE, as it stood at a time.
@@ -360,14 +364,14 @@ func (c *simCase) removableSince(at time.Time) (since time.Time, allowed bool) {
 func (c *simCase) checkEnd() {
 	r := c.record
 	everLost := c.lostSomething(c.world.log.begun, time.Now())
-	if c.visit.deleted || c.visit.lost {
-		c.world.excuse("its end: an operator deleted its task, or Redis lost all of it")
+	if c.visit.deleted || c.visit.lost || c.visit.evicted {
+		c.world.excuse("its end: an operator deleted its task, or Redis lost its record or all of it")
 		return
 	}
 	heard := slices.ContainsFunc(c.posts, func(p *simPost) bool { return p.acknowledged() && p.heard })
 	switch {
-	case r.State == outcome.None && time.Since(c.world.healed) > 0 && len(c.changes) > 0 && outcome.State(c.changes[len(c.changes)-1].state).MayRemove():
-		return // its time is over
+	case c.world.isOver(c.visit):
+		return // and so is its time
 	case !c.visit.canceled.IsZero() != (r.State == outcome.Cancelled) && !everLost:
 		c.broken(promiseStory, "cancelled: %v, and its record says %q", !c.visit.canceled.IsZero(), r.State)
 	case !r.State.MayRemove():

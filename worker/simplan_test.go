@@ -78,7 +78,7 @@ func (s simStep) String() string {
 	case "asynq's leases vanish", "forget nothing":
 		return text
 	}
-	return fmt.Sprintf("%s %s%d", text, tokenMark, s.n)
+	return strings.TrimSpace(fmt.Sprintf("%s %s%d %s", text, tokenMark, s.n, s.how))
 }
 
 func cmpOr(a, b string) string {
@@ -94,13 +94,15 @@ type simPlan struct {
 	Signed  bool // the application signs its tasks
 	Always  bool // every worker has TASK_KEYS
 	Metrics bool
-	Steps   []simStep
-	Last    simSettings // of the worker that is started in the end if none is alive
+	// Retention is of the tasks.
+	Retention time.Duration
+	Steps     []simStep
+	Last      simSettings // of the worker that is started in the end if none is alive
 }
 
 func (p simPlan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: the application signs %v\n", p.Seed, p.Signed)
+	fmt.Fprintf(&b, "seed %d: the application signs %v, retention %v\n", p.Seed, p.Signed, p.Retention)
 	for _, s := range p.Steps {
 		fmt.Fprintf(&b, "  %s\n", s)
 	}
@@ -127,6 +129,9 @@ func pickOne[T any](d simDice, choices ...T) T { return choices[d.IntN(len(choic
 
 const second = time.Second
 
+// byHalf is how an operator asks who dies between the note in the record and the task.
+const byHalf = "by half"
+
 // drawSimPlan draws what one seed stands for, always the same.
 func drawSimPlan(seed uint64) simPlan {
 	p := simPlan{Seed: seed}
@@ -134,6 +139,7 @@ func drawSimPlan(seed uint64) simPlan {
 	d.long = pickOne(d, d.between(6*second, 20*second), d.between(6*second, 20*second), d.between(20*second, 50*second))
 	p.Signed, p.Metrics = d.chance(50), d.chance(25)
 	p.Always = p.Signed && d.chance(60)
+	p.Retention = pickOne(d, tasks.DefaultRetention, tasks.MaxRetention)
 	p.Last = d.settings()
 	first := d.settings()
 	p.Steps = append(p.Steps, simStep{do: "start", settings: first})
@@ -153,6 +159,7 @@ func drawSimPlan(seed uint64) simPlan {
 			p.Steps = append(p.Steps, simStep{at: s.at + d.between(second, 8*second), do: "start", slot: s.slot, settings: d.settings()})
 		}
 	}
+	d.sagas(sessions)
 	slices.SortStableFunc(p.Steps, func(a, b simStep) int { return int(a.at - b.at) })
 	return p
 }
@@ -224,11 +231,12 @@ var simKinds = []struct {
 		s.settings = d.settings()
 	}},
 	{"forget", 1, nil},
-	{"cancel", 3, nil},
+	{"cancel", 3, simDice.operator},
 	{"enqueue again", 3, nil},
 	{"run", 6, nil},
 	{"delete", 1, nil},
-	{"redeliver", 3, nil},
+	{"redeliver", 4, simDice.operator},
+	{"evict", 1, func(d simDice, s *simStep) { s.how = pickOne(d, "its record", "its record and sealed result") }},
 	{"rewrite", 3, nil},
 }
 
@@ -252,6 +260,13 @@ func (d simDice) step(sessions int) simStep {
 		}
 	}
 	return s
+}
+
+// operator draws whether who asks for something dies before it is all done.
+func (d simDice) operator(s *simStep) {
+	if d.chance(30) {
+		s.how = byHalf
+	}
 }
 
 func (d simDice) trap(s *simStep) {

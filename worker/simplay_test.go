@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -136,16 +137,21 @@ func (w *simWorld) playSession(s simStep, v *simVisit) {
 	case "forget":
 		v.forgotten = w.markSigns[v.account].Forget(v.token) || v.forgotten
 	case "cancel":
-		status, err := w.admin.Cancel(ctx, v.name())
-		if err == nil {
-			v.canceled = status.EndedAt
-			w.log.say("%s is cancelled", v.token)
+		if at := w.cancel(ctx, s, v); !at.IsZero() {
+			v.canceled = at
+			w.log.say("%s is cancelled %s", v.token, s.how)
 		}
 	case "enqueue again":
+		if w.isOver(v) {
+			return
+		}
 		if err := w.clients[0].Enqueue(ctx, v.session()); err != nil && !errors.Is(err, tasks.ErrDuplicate) {
 			w.log.say("enqueueing %s again: %v", v.token, err)
 		}
 	case "run":
+		if w.isOver(v) { // its task may be there until asynq's janitor comes
+			return
+		}
 		for _, queue := range simQueues {
 			_ = w.tasks.RunTask(queue, v.id())
 		}
@@ -155,10 +161,13 @@ func (w *simWorld) playSession(s simStep, v *simVisit) {
 			w.log.say("the task of %s is deleted", v.token)
 		}
 	case "redeliver":
-		if err := w.admin.Redeliver(ctx, v.name()); err == nil {
+		if w.redeliver(ctx, s, v) {
 			v.again++
-			w.log.say("%s is delivered again", v.token)
+			w.log.say("%s is delivered again %s", v.token, s.how)
 		}
+	case "evict":
+		w.evict(s, v)
+		return
 	case "rewrite":
 		queues := simQueues[1:]
 		if w.plan.Always {
@@ -170,6 +179,66 @@ func (w *simWorld) playSession(s simStep, v *simVisit) {
 		return
 	}
 	w.log.moment(operatorDid, v.token)
+}
+
+// cancel returns when the session was cancelled, the zero time if it was not.
+func (w *simWorld) cancel(ctx context.Context, s simStep, v *simVisit) time.Time {
+	if s.how != byHalf {
+		status, err := w.admin.Cancel(ctx, v.name())
+		if err != nil {
+			return time.Time{}
+		}
+		return status.EndedAt
+	}
+	if !w.redis.mini.Exists("asynq:{" + simFollow + "}:t:" + v.id()) {
+		return time.Time{}
+	}
+	change, err := w.records().Cancel(ctx, outcome.Session{ID: v.id(), Retention: w.plan.Retention}, outcome.RemovalHanded)
+	if err != nil || !change.Applied {
+		return time.Time{}
+	}
+	return change.Record.Ended
+}
+
+func (w *simWorld) redeliver(ctx context.Context, s simStep, v *simVisit) bool {
+	if s.how != byHalf {
+		return w.admin.Redeliver(ctx, v.name()) == nil
+	}
+	change, err := w.records().Redeliver(ctx, outcome.Session{ID: v.id()})
+	return err == nil && change.Applied
+}
+
+func (w *simWorld) records() *outcome.Store { return outcome.NewStore(outcome.Config{Redis: w.rdb}) }
+
+// evict has Redis lose a session's record, and nothing of its tasks.
+func (w *simWorld) evict(s simStep, v *simVisit) {
+	key := "identwatch:" + v.id()
+	if !w.redis.mini.Exists(key) {
+		return
+	}
+	w.redis.mini.Del(key)
+	if strings.Contains(s.how, "sealed") {
+		w.redis.mini.Del(key + ":sealed")
+	}
+	in := w.log.note(redisLost, v.token)
+	w.log.mu.Lock()
+	in.tokens, in.to = map[string]bool{v.token: true}, time.Now()
+	w.log.mu.Unlock()
+	w.log.sawRecord(w.redis, nil, key, true)
+	v.evicted = true
+	if w.hasTask(v, simDeliver, simRemove) {
+		v.further = time.Now()
+	}
+	w.log.say("Redis evicts %s of %s", s.how, v.token)
+}
+
+// isOver reports whether a session ended and Redis knows no more of it.
+func (w *simWorld) isOver(v *simVisit) bool {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	return !w.redis.mini.Exists("identwatch:"+v.id()) && slices.ContainsFunc(w.log.records[v.token], func(x simChange) bool {
+		return outcome.State(x.state).MayRemove() && outcome.Removal(x.removal).IsOver()
+	})
 }
 
 // mend ends everything that is wrong, and makes sure that somebody works.
@@ -210,7 +279,7 @@ func (w *simWorld) mend() {
 	}
 	for _, v := range w.all() {
 		w.rewrite(v, simQueues, true)
-		if v.lost = v.lost || !w.knows(v) && !v.deleted; v.lost { // the application learns of it, and begins again
+		if v.lost = v.lost || !w.knows(v) && !v.deleted && !w.isOver(v); v.lost { // the application learns of it, and begins again
 			w.insist(v)
 		}
 	}
@@ -228,11 +297,11 @@ func (w *simWorld) enqueueForgotten() {
 
 // knows reports whether Redis has anything of a session.
 func (w *simWorld) knows(v *simVisit) bool {
-	return w.hasTask(v) || w.redis.mini.Exists("identwatch:"+v.id())
+	return w.hasTask(v, simQueues...) || w.redis.mini.Exists("identwatch:"+v.id())
 }
 
-func (w *simWorld) hasTask(v *simVisit) bool {
-	return slices.ContainsFunc(simQueues, func(queue string) bool { return w.redis.mini.Exists("asynq:{" + queue + "}:t:" + v.id()) })
+func (w *simWorld) hasTask(v *simVisit, queues ...string) bool {
+	return slices.ContainsFunc(queues, func(queue string) bool { return w.redis.mini.Exists("asynq:{" + queue + "}:t:" + v.id()) })
 }
 
 const (
@@ -298,7 +367,8 @@ func (w *simWorld) unfinished() (left []string) {
 	for _, v := range w.all() {
 		get := func(field string) string { return w.redis.mini.HGet("identwatch:"+v.id(), field) }
 		state := outcome.State(get("state"))
-		if !v.deleted && !state.MayRemove() || state == outcome.Redelivering {
+		gone := state == outcome.None && (v.evicted || w.isOver(v))
+		if !v.deleted && !gone && !state.MayRemove() || state == outcome.Redelivering {
 			left = append(left, fmt.Sprintf("%s has no end: its record says %q", v.token, state))
 		}
 		for _, queue := range simQueues {
@@ -306,7 +376,7 @@ func (w *simWorld) unfinished() (left []string) {
 			if !w.redis.mini.Exists(task) || queue == simRemove && w.isKept(v) {
 				continue
 			}
-			if s := w.redis.mini.HGet(task, "state"); s != "completed" {
+			if s := w.redis.mini.HGet(task, "state"); s != "completed" && (s != "archived" || !v.evicted) {
 				left = append(left, fmt.Sprintf("the task %s of %s is %s", v.token, queue, s))
 			}
 		}

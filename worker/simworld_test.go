@@ -86,7 +86,7 @@ func newSimWorld(p simPlan) *simWorld {
 	if p.Signed {
 		key = simTaskKeys[p.Seed%2]
 	}
-	client, err := tasks.NewClient(tasks.ClientConfig{Redis: w.rdb, Retention: tasks.MaxRetention, PayloadKey: key})
+	client, err := tasks.NewClient(tasks.ClientConfig{Redis: w.rdb, Retention: p.Retention, PayloadKey: key})
 	w.must(err)
 	w.clients = []*tasks.Client{client}
 	w.tasks, w.admin = asynq.NewInspectorFromRedisClient(w.rdb), admin.New(w.rdb)
@@ -247,10 +247,12 @@ type simVisit struct {
 
 	accepted  time.Time
 	canceled  time.Time
-	deleted   bool // its task, by an operator
-	forgotten bool // by MarkSign
-	lost      bool // Redis lost all of it
-	again     int  // redeliveries asked for
+	deleted   bool      // its task, by an operator
+	forgotten bool      // by MarkSign
+	lost      bool      // Redis lost all of it
+	evicted   bool      // Redis lost its record
+	further   time.Time // when its record was lost, though a task proves its outcome
+	again     int       // redeliveries asked for
 	rewritten bool
 }
 
@@ -366,7 +368,7 @@ func (w *simWorld) loseTheLast(span, away time.Duration) {
 			in.tokens[v.token] = true
 		}
 		w.log.sawRecord(w.redis, nil, "identwatch:"+v.id(), true)
-		v.lost = v.lost || in.tokens[v.token] && !w.hasTask(v) && !v.deleted
+		v.lost = v.lost || in.tokens[v.token] && !w.hasTask(v, simQueues...) && !v.deleted && !w.isOver(v)
 	}
 	w.log.say("Redis loses its last %v, and is away for %v", span, away)
 }

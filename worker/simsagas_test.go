@@ -1,0 +1,86 @@
+package worker
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/identwatch/identwatch/internal/marksim"
+)
+
+// simSagas are things that only mean something one after another, and that single
+// steps bring together too seldom. A seed decides by dice of its own which it has, so
+// that a new saga leaves the other steps of all seeds as they are.
+var simSagas = []struct {
+	percent int
+	draw    func(d simDice, enqueued *simStep) []simStep
+}{
+	{10, simDice.failsAgain},
+	{10, simDice.deadlineElsewhere},
+	{10, simDice.awayForTheNote},
+	{10, simDice.slowUnderAnother},
+}
+
+// sagas draws the sagas of a plan, each of one of its sessions.
+func (d simDice) sagas(sessions int) {
+	d.Rand = rand.New(rand.NewPCG(d.plan.Seed, 10))
+	for _, saga := range simSagas {
+		if !d.chance(saga.percent) {
+			continue
+		}
+		n := d.IntN(sessions)
+		place := slices.IndexFunc(d.plan.Steps, func(s simStep) bool { return s.do == "enqueue" && s.n == n })
+		d.plan.Steps = append(d.plan.Steps, saga.draw(d, &d.plan.Steps[place])...)
+	}
+}
+
+// receiverPlace is the place in simHosts of a session's receiver.
+func (v simVisit) receiverPlace() int { return slices.Index(simHosts, v.receiver()) }
+
+// failsAgain: a receiver is gone, and when the window would be over the event is
+// delivered again to a receiver that fails. The window must begin anew.
+func (d simDice) failsAgain(s *simStep) []simStep {
+	s.visit.person.Outcome, s.visit.person.AfterMin = marksim.Confirms, d.upTo(2*second)
+	host, later, with := s.visit.receiverPlace(), s.at+6*second, d.settings()
+	with.window = pickOne(d, 15*second, 40*second)
+	return []simStep{
+		{at: s.at, do: "receiver", host: host, lasts: 6 * second, mood: simMood{name: "is gone", status: 410, share: 100}},
+		{at: later, do: "pause", lasts: time.Minute, settings: with},
+		{at: later + 10*time.Millisecond, do: "receiver", host: host, lasts: d.between(3*second, 10*second), mood: simMood{name: "fails with 500", status: 500, share: 100}},
+		{at: later + d.between(20*time.Millisecond, second), do: "redeliver", n: s.n, how: pickOne(d, "", "", byHalf)},
+	}
+}
+
+// deadlineElsewhere: a worker dies late in the life of a session that has no end.
+func (d simDice) deadlineElsewhere(s *simStep) []simStep {
+	s.visit.person.Outcome = marksim.Waits
+	at := s.at + d.between(3*second, 15*second)
+	return []simStep{
+		{at: at, do: pickOne(d, "kill", "stop"), slot: 0},
+		{at: at, do: pickOne(d, "kill", "stop"), slot: d.IntN(simSlots)},
+		{at: at + d.upTo(second), do: "start", slot: d.IntN(simSlots), settings: d.settings()},
+	}
+}
+
+// awayForTheNote: Redis is away when a slow receiver answers.
+func (d simDice) awayForTheNote(s *simStep) []simStep {
+	after := d.upTo(3 * second)
+	s.visit.person.Outcome, s.visit.person.AfterMin = marksim.Confirms, after
+	slow := d.between(second, 5*second)
+	return []simStep{
+		{at: s.at, do: "receiver", host: s.visit.receiverPlace(), lasts: after + 5*second, mood: simMood{name: "takes " + slow.String(), status: 204, after: slow, share: 100}},
+		{at: s.at + after + slow/2, do: "Redis", ill: pickOne(d, redisRefuses, redisLoads, redisFull), lasts: slow/2 + d.between(second, 10*second)},
+	}
+}
+
+// slowUnderAnother: a worker is suspended as soon as it has claimed a post, another
+// takes the session over, and the receiver is slow.
+func (d simDice) slowUnderAnother(s *simStep) []simStep {
+	s.visit.person.Outcome, s.visit.person.AfterMin = marksim.Confirms, d.upTo(3*second)
+	slow := d.between(3*second, 9*second)
+	return []simStep{
+		{at: s.at, do: "receiver", host: s.visit.receiverPlace(), lasts: 30 * second, mood: simMood{name: "takes " + slow.String(), status: 204, after: slow, share: 100}},
+		{at: s.at, do: "trap", trap: simTrap{kind: theRecord + "sealed", n: 1, act: trapFreezes, lasts: d.between(4*second, 14*second)}},
+		{at: s.at + s.visit.person.AfterMin + second, do: "start", slot: 1, settings: d.settings()},
+	}
+}
