@@ -242,7 +242,7 @@ func (c *simCase) checkDuplicates() {
 		if !p.acknowledged() {
 			continue
 		}
-		if why := c.unnoted(p, c.posts[i+1].begun); why != "" {
+		if why := c.unnoted(p, c.posts[i+1]); why != "" {
 			c.world.excuse("duplicate: " + why)
 		} else {
 			c.broken(promiseStory, "it was posted again at %s though %s heard a 2xx at %s, and nothing explains it",
@@ -252,8 +252,8 @@ func (c *simCase) checkDuplicates() {
 }
 
 // unnoted says why a 2xx was not noted before the next post, "" if nothing does.
-func (c *simCase) unnoted(p *simPost, next time.Time) string {
-	who := []string{p.by.name}
+func (c *simCase) unnoted(p, repeated *simPost) string {
+	who, next := []string{p.by.name}, repeated.begun
 	if c.lostSomething(c.claimBefore(p), next) {
 		return "Redis lost the note"
 	}
@@ -273,6 +273,7 @@ func (c *simCase) unnoted(p *simPost, next time.Time) string {
 		return "the sender was suspended before it noted the 2xx"
 	case c.world.log.find(p.begun, next, who, stopCutShort) != nil:
 		return "the sender's stop was cut short"
+	case repeated.by == p.by: // who heard a 2xx insists on the note, and posts no more
 	case c.world.log.wayWas(p.by.name, toRedis, next.Add(-simNoted), next):
 		return "the sender could not reach Redis to note the 2xx"
 	case c.world.log.find(next.Add(-simRedialed), next, nil, redisIll) != nil:
