@@ -10,6 +10,7 @@ type story struct {
 	told    Result // the first final outcome
 
 	holder, claimant, why       string
+	failed                      string // whose failure was noted last
 	polls, attempts, before     int
 	removals, refusals          int
 	claimUntil                  time.Time
@@ -120,11 +121,14 @@ func (m *story) claim(now time.Time, claimant string) bool {
 }
 
 func (m *story) fail(now time.Time, claimant, why string) bool {
-	if !m.asksPost() || m.claimant != claimant {
+	switch {
+	case !m.asksPost():
 		return false
+	case m.claimant != claimant:
+		return m.failed == claimant
 	}
 	m.release(claimant)
-	m.why = why
+	m.why, m.failed = why, claimant
 	m.keepForPost(now)
 	return true
 }

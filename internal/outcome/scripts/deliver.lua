@@ -13,7 +13,7 @@ if state == '' or state == 'following' then
   set('type', event_type, 'reason', reason, 'polls', polls, 'final', ms(now), 'attempts', 1)
 end
 set('state', 'delivered', 'ended', ms(now))
-redis.call('HDEL', record, 'claimant', 'claim', 'claim_from', 'error', 'task')
+redis.call('HDEL', record, 'claimant', 'claim', 'claim_from', 'error', 'failed', 'task')
 redis.call('DEL', sealed)
 if get('reason') ~= kept_reason then redis.call('DEL', salvage) end
 redis.call('ZREM', given_up, id)
