@@ -132,6 +132,25 @@ func TestFollower_LeavesAStepThatPanicsThreeTimes(t *testing.T) {
 	})
 }
 
+// A step that panics now and then, and else goes well, is not given up.
+func TestFollower_CountsPanicsInARowAlone(t *testing.T) {
+	inBed(t, 10, 1, func(b *bed) {
+		runs, left := 0, false
+		step := &fake{kind: Post, defect: func() Next { left = true; return End() }}
+		step.run = func() Next {
+			if runs++; runs%3 != 0 {
+				panic("a defect")
+			}
+			return In(time.Second, step)
+		}
+		b.Add("a", "x", Now(step))
+		rest(20 * time.Second)
+		if left || runs < 9 {
+			t.Errorf("%d runs, given up: %v", runs, left)
+		}
+	})
+}
+
 func TestFollower_AsksAStepWhetherItMayRun(t *testing.T) {
 	inBed(t, 10, 1, func(b *bed) {
 		asked, ran := 0, 0

@@ -92,5 +92,7 @@ func (p *pool) safely(ctx context.Context, s *Session) (n Next) {
 	if s.step.Kind() == Poll && p.follower.leaseOver(s) {
 		return In(p.follower.opts.Lease/3, s.step)
 	}
-	return s.step.Run(ctx)
+	n = s.step.Run(ctx)
+	s.panics = 0
+	return n
 }
