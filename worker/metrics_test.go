@@ -96,6 +96,7 @@ func TestMetrics_CountWhatHappens(t *testing.T) {
 			`identwatch_removals_total{account="default",result="unknown"}`:                          0,
 			`identwatch_receiver_circuits{state="closed"}`:                                           1,
 			`identwatch_receiver_circuits{state="open"}`:                                             0,
+			`identwatch_waiting_events`:                                                              0,
 			`identwatch_account_rejected{account="default"}`:                                         0,
 			`identwatch_queue_tasks{queue="identwatch-follow",state="retry"}`:                        1,
 			`identwatch_queue_tasks{queue="identwatch-follow",state="completed"}`:                    3,

@@ -72,7 +72,7 @@ func New(opts Options) (*Worker, error) {
 	w.working, w.abort = context.WithCancel(context.Background())
 	w.join(keys)
 	if opts.Metrics != nil {
-		opts.Metrics.MustRegister(metrics.Standing{Followed: w.follower.Counts, Rejected: w.rejected, Circuits: w.hosts.States})
+		opts.Metrics.MustRegister(metrics.Standing{Followed: w.follower.Counts, Rejected: w.rejected, Circuits: w.hosts.States, Waiting: w.hosts.Waiting})
 	}
 	opts.Redis.AddHook(metrics.RedisHook{Errors: w.metrics.RedisErrors})
 	return w, nil
