@@ -57,7 +57,7 @@ func TestRolling_AnOldTasksTimeoutBindsNoPost(t *testing.T) {
 		first := w.start()
 		w.session("a", confirming(0))
 		w.await("the first post", 10*time.Second, func() bool { return len(w.receiver.of("a")) == 1 })
-		first.stop() // another worker does not have the event in its list: the task's run posts it
+		first.cut() // another worker does not have the event in its list: the task's run posts it
 		w.start()
 		result := w.awaitTask(queue.Deliver, "a", 6*time.Minute)
 		w.checkOneStory("a")

@@ -44,6 +44,8 @@ type Worker struct {
 	working context.Context //nolint:containedctx // it outlives every call
 	abort   context.CancelFunc
 	notes   insist.Notes
+	// patience lets notes be written first when Redis is back.
+	patience *queue.Patience
 
 	taker     *take.Taker
 	follower  *follow.Follower

@@ -37,7 +37,7 @@ type Outcome struct {
 // retry says when a failed post is made again.
 type retry struct {
 	after     time.Duration // by the schedule, unless the host is back before
-	notBefore time.Duration // what the receiver asked for; zero: nothing
+	notBefore time.Duration // what the receiver asked for, or our own trouble takes; zero: nothing
 	left      time.Duration // of the delivery window
 	why       string
 }
@@ -58,6 +58,9 @@ type try struct {
 // attempt claims the post, posts the event once and notes the answer. It is the one
 // way in which events are posted.
 func (d *Deliverer) attempt(ctx context.Context, t try) Outcome {
+	if t.result == nil { // somebody may have posted it already
+		d.opts.Patience.Await(ctx)
+	}
 	begun := time.Now()
 	claim, err := d.claim(ctx, t)
 	record := claim.Record

@@ -7,7 +7,8 @@
 // webhook:deliver in Redis, and in the list of its host in this process (package
 // hosts). The list brings it as soon as its pause is over or its host is back, and the
 // event is posted straight from memory; the run of the task then only ends it. The
-// task's due time is the fallback if this process dies or the list is full.
+// task's due time is the fallback if the list is full or this process dies, and while
+// an event is being posted from memory it is the lease of that post.
 //
 // Read deliver.go (options), attempt.go (one attempt), note.go (what is noted of it),
 // first.go (an event in the follower's hand), waiting.go (an event in a host's list),
@@ -60,9 +61,11 @@ type Options struct {
 	Hosts   *hosts.Hosts
 	Settler *settle.Settler
 	Notes   insist.Notes
-	Holder  string        // names this process in claims
-	Timeout time.Duration // of one post
-	Window  time.Duration // for how long an event is posted again and again
+	// Patience is that of the servers: what is claimed again waits for notes.
+	Patience *queue.Patience
+	Holder   string        // names this process in claims
+	Timeout  time.Duration // of one post
+	Window   time.Duration // for how long an event is posted again and again
 	// AwaitPoll waits until one more call to MarkSign may be made.
 	AwaitPoll func(context.Context) error
 	// Unsigned reports a task that nobody vouches for.
@@ -87,8 +90,8 @@ func New(opts Options) *Deliverer {
 // returns has been called. That makes a last try.
 func (d *Deliverer) Start(working context.Context) (stop func()) { return d.waker.start(working) }
 
-// Close leaves what waits in the lists to other workers. No post from memory begins
-// any more.
+// Close leaves what waits in the lists to other workers, but for pauses that the
+// return of a host would not end. No post from memory begins any more.
 func (d *Deliverer) Close() { d.waker.add(d.opts.Hosts.Close()...) }
 
 // Drain waits, after Close, for the posts from memory that are under way.

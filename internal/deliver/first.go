@@ -40,7 +40,7 @@ func (d *Deliverer) Turn(f *First, wake func(*hosts.Permit)) (may bool, again ti
 	if f.permit != nil {
 		return true, time.Time{}, false
 	}
-	e := hosts.Event{ID: f.job.ID(), Host: f.account.Receiver(f.job), Since: f.since, Kind: hosts.First, Post: wake}
+	e := hosts.Event{ID: f.job.ID(), Account: f.account.Name(), Host: f.account.Receiver(f.job), Since: f.since, Kind: hosts.First, Post: wake}
 	f.permit, f.refused = d.opts.Hosts.Acquire(e)
 	switch {
 	case f.refused == hosts.Granted:
@@ -55,7 +55,7 @@ func (d *Deliverer) Turn(f *First, wake func(*hosts.Permit)) (may bool, again ti
 }
 
 // Take gives the event the permit that wake was called with.
-func (f *First) Take(p *hosts.Permit) { f.permit = p }
+func (f *First) Take(p *hosts.Permit) { f.permit, f.refused = p, hosts.Granted }
 
 // Post makes the first attempt, and seals the outcome with it if that is still to be
 // done. The verdict is Delivered, GivenUp, Handed, Taken or Unnoted.
@@ -112,8 +112,8 @@ func (d *Deliverer) enqueue(w *waiting, p hosts.Pause, fallback time.Duration, r
 	noted := d.opts.Notes.Write("enqueueing a delivery", func(ctx context.Context) error {
 		return d.opts.Tasks.EnsureDelivery(ctx, w.job, fallback)
 	})
-	if noted && fallback > 0 {
-		d.opts.Hosts.Wait(w.event(), p)
+	if noted && fallback > 0 && w.join(p) == hosts.ListClosed {
+		w.handBack(p)
 	}
 	return Outcome{Verdict: Handed, Record: r}
 }

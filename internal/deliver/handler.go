@@ -27,7 +27,7 @@ type run struct {
 // is what asynq's handler returns.
 func (d *Deliverer) Run(ctx context.Context, t *asynq.Task, a *account.Account, job session.Job) error {
 	r := run{d, t, job, a}
-	permit, refused := d.opts.Hosts.Acquire(hosts.Event{ID: job.ID(), Host: a.Receiver(job), Kind: hosts.Repeated})
+	permit, refused := d.opts.Hosts.Acquire(hosts.Event{ID: job.ID(), Account: a.Name(), Host: a.Receiver(job), Kind: hosts.Repeated})
 	switch refused {
 	case hosts.Granted:
 	case hosts.UnderWay:
@@ -57,7 +57,9 @@ func (r run) postpone(ctx context.Context, why hosts.Refusal) error {
 	}
 	w := d.waiting(r.job, r.account, record)
 	p, fallback := w.turn(left)
-	d.opts.Hosts.Wait(w.event(), p)
+	if w.join(p) == hosts.ListClosed {
+		fallback = handBackPause
+	}
 	return queue.Wait(fallback, why.String())
 }
 
@@ -70,7 +72,9 @@ func (r run) goOn(ctx context.Context, o Outcome) error {
 	case o.Verdict == Retry:
 		w := d.waiting(r.job, r.account, o.Record)
 		p, fallback := w.again(o.retry)
-		d.opts.Hosts.Wait(w.event(), p)
+		if w.join(p) == hosts.ListClosed && p.NotBefore.IsZero() {
+			fallback = min(fallback, handBackPause)
+		}
 		return queue.Retry(fallback, "the callback failed: "+o.retry.why)
 	case o.Verdict == Taken && o.Record.State.AsksPost():
 		return queue.Claimed(o.Record.ClaimLeft(""))

@@ -52,9 +52,17 @@ func (d *Deliverer) noteFailed(t try, r outcome.Record, answer webhook.Result) O
 	case !change.Applied:
 		return Outcome{Verdict: Taken, Record: change.Record}
 	}
-	asked := min(answer.RetryAfter, maxRetryAfter)
-	after := jitter(max(scheduledPause(scheduled(r.AttemptsSince(), answer.Cause)), asked))
-	return Outcome{Verdict: Retry, Record: change.Record, retry: retry{after, asked, d.windowLeft(r), answer.Detail}}
+	return Outcome{Verdict: Retry, Record: change.Record, retry: d.retryAfter(r, answer)}
+}
+
+// retryAfter says when a post is made again that failed so.
+func (d *Deliverer) retryAfter(r outcome.Record, answer webhook.Result) retry {
+	least := min(answer.RetryAfter, maxRetryAfter)
+	after := jitter(max(scheduledPause(scheduled(r.AttemptsSince(), answer.Cause)), least))
+	if answer.Cause != webhook.CauseReceiver {
+		least = after
+	}
+	return retry{after, least, d.windowLeft(r), answer.Detail}
 }
 
 // giveUp keeps with the record what it takes to deliver the event after all.

@@ -36,8 +36,23 @@ func (d *Deliverer) waiting(job session.Job, a *account.Account, r outcome.Recor
 
 func (w *waiting) host() string { return w.account.Receiver(w.job) }
 
-func (w *waiting) event() hosts.Event {
-	return hosts.Event{ID: w.job.ID(), Host: w.host(), Since: w.since, Kind: hosts.Repeated, Post: w.post}
+// handBackPause is before another process runs the task of an event that this one, as
+// it stops, does not list.
+const handBackPause = time.Second
+
+// join puts the event into the list of its host.
+func (w *waiting) join(p hosts.Pause) hosts.Place {
+	return w.deliverer.opts.Hosts.Wait(hosts.Event{
+		ID: w.job.ID(), Account: w.account.Name(), Host: w.host(), Since: w.since, Kind: hosts.Repeated, Post: w.post,
+	}, p)
+}
+
+// handBack has another process bring an event that this one, as it stops, does not
+// list. What the host's return would not end stays with its task's due time.
+func (w *waiting) handBack(p hosts.Pause) {
+	if p.NotBefore.IsZero() {
+		w.deliverer.waker.add(w.job.ID())
+	}
 }
 
 // again says when an event goes out whose post failed, and when its task is due.
@@ -71,35 +86,57 @@ func (w *waiting) post(permit *hosts.Permit) {
 			defect.Log(d.opts.Log, w.job.ID(), p) // its task brings it
 		}
 	}()
+	if !w.takeLease() {
+		return
+	}
 	o := d.attempt(d.opts.Notes.Context(), try{job: w.job, account: w.account, claimant: d.newClaimant(), permit: permit})
 	permit.Release()
 	w.goOn(o)
 }
 
-const (
-	// redisRest is before an event is tried again whose attempt Redis took no note
-	// of, and leastRest for how long that goes on before its task is waited for.
-	redisRest = time.Second
-	leastRest = 10 * time.Second
-)
+// takeLease has the event's task run soon after the post's claim is over, so that a
+// process that dies as it posts costs seconds, however late the task was due. It
+// returns false if nobody is to post from memory: an operator deleted the task, or Redis
+// does not answer, and the task comes when it is due.
+func (w *waiting) takeLease() bool {
+	d := w.deliverer
+	status, err := d.opts.Queue.Postpone(d.opts.Notes.Context(), w.job.ID(), time.Now().Add(d.claimTime()+fallbackMargin))
+	if err != nil {
+		d.opts.Log.Error("taking the lease of a delivery failed; its task is run", "session", w.job.ID(), "error", err)
+		d.waker.add(w.job.ID())
+		return false
+	}
+	return status != lease.Gone
+}
 
-// goOn does what follows an attempt that was made from memory.
+// goOn does what follows an attempt that was made from memory. What Redis took no note
+// of is left to the event's task, which waits for notes when Redis is back.
 func (w *waiting) goOn(o Outcome) {
-	d, now := w.deliverer, time.Now()
+	d := w.deliverer
 	switch {
 	case o.Verdict == Retry:
-		p, fallback := w.again(o.retry)
-		if w.keepsTask(now.Add(fallback)) {
-			d.opts.Hosts.Wait(w.event(), p)
-		}
-	case o.Verdict == Unnoted:
-		d.opts.Hosts.Wait(w.event(), hosts.Pause{Due: now.Add(redisRest), NotBefore: now.Add(redisRest), Ends: now.Add(leastRest)})
-	case o.Verdict == Taken && o.Record.State.AsksPost(): // by another, or by a try of ours whose answer was lost
-		free := now.Add(max(o.Record.ClaimLeft(""), 0) + redisRest)
-		d.opts.Hosts.Wait(w.event(), hosts.Pause{Due: free, NotBefore: free, Ends: free.Add(leastRest)})
+		w.repeat(w.again(o.retry))
+	case o.Verdict == Unnoted, o.Verdict == Taken && o.Record.State.AsksPost():
+		d.waker.add(w.job.ID())
 	default:
 		w.ensureRemoval(o.Record)
 		d.waker.add(w.job.ID())
+	}
+}
+
+// repeat makes the task of an event due that failed, and lists the event, unless an
+// operator deleted the task.
+func (w *waiting) repeat(p hosts.Pause, fallback time.Duration) {
+	d := w.deliverer
+	status, err := d.opts.Queue.Postpone(d.opts.Notes.Context(), w.job.ID(), time.Now().Add(fallback))
+	switch {
+	case err != nil: // its lease ends soon
+		d.opts.Log.Error("postponing a delivery failed; it is posted sooner", "session", w.job.ID(), "error", err)
+	case status == lease.Gone:
+		return
+	}
+	if w.join(p) == hosts.ListClosed {
+		w.handBack(p)
 	}
 }
 
@@ -113,16 +150,4 @@ func (w *waiting) ensureRemoval(r outcome.Record) {
 	d.opts.Notes.Write("enqueueing a removal", func(ctx context.Context) error {
 		return d.opts.Tasks.EnsureRemoval(ctx, w.job, outcome.RemovalDelay+time.Second)
 	})
-}
-
-// keepsTask moves the due time of the event's task on, and reports whether there is
-// one: an operator may have deleted it, so that nothing is posted any more.
-func (w *waiting) keepsTask(due time.Time) bool {
-	d := w.deliverer
-	status, err := d.opts.Queue.Postpone(d.opts.Notes.Context(), w.job.ID(), due)
-	if err != nil {
-		d.opts.Log.Error("postponing a delivery failed; it is posted sooner", "session", w.job.ID(), "error", err)
-		return true
-	}
-	return status != lease.Gone
 }

@@ -40,8 +40,10 @@ type host struct {
 
 	ready   [kinds]queue // wait for the host alone, by their outcome
 	asleep  queue        // wait for the end of their pause, by when that is
-	listed  int          // in all three
-	sweepAt int
+	last    Kind         // whose turn it was last
+	listed  int          // in all three queues
+	swept   time.Time    // when what is over was last dropped
+	sweepAt int          // how many are listed when that is due again
 	timer   *time.Timer
 }
 
@@ -60,8 +62,12 @@ func (k *host) state() State {
 }
 
 // answered takes note that the host is well. If that is news, everything that waits
-// for it is set free, paced by the ramp.
-func (k *host) answered(now time.Time) {
+// for it is set free, paced by the ramp. The answer to a post that began before the
+// host failed says nothing of it now.
+func (k *host) answered(p *Permit, now time.Time) {
+	if k.open && p.begun.Before(k.failing) {
+		return
+	}
 	news := k.open || k.row >= backFailures
 	if k.open {
 		k.log.Info("a receiver's host is back; posts to it go on", "receiver", k.name, "failed_for", now.Sub(k.failing).Round(time.Second).String())
@@ -220,12 +226,20 @@ func (k *host) over(now time.Time) (ended []*entry) {
 	return ended
 }
 
-// empty forgets all entries.
-func (k *host) empty() {
-	k.ready, k.asleep, k.listed = [kinds]queue{}, queue{}, 0
-	if k.timer != nil {
-		k.timer.Stop()
+// sweepDue says whether the entries whose time is over are to be dropped now.
+func (k *host) sweepDue(now time.Time, most int) bool {
+	return k.listed >= k.sweepAt || k.listed >= most && now.Sub(k.swept) >= sweepPause
+}
+
+// prober is the sleeper that tries whether the host is back if nobody else waits for
+// it: the one that may go first; nil without any. It looks at every sleeper.
+func (k *host) prober() (first *entry) {
+	for _, e := range k.asleep.entries {
+		if first == nil || e.soonest.Before(first.soonest) {
+			first = e
+		}
 	}
+	return first
 }
 
 func later(a, b time.Time) time.Time {

@@ -6,14 +6,18 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/identwatch/identwatch/internal/fair"
 )
 
 // Options say how many posts may be under way, and how many events may wait.
 type Options struct {
 	PerHost int // posts to one host at once; required
 	Total   int // posts of each Kind at once; required
-	// MaxWaiting bounds the events in all lists. Zero: 50,000.
+	// MaxWaiting bounds the events in all lists. Zero: 50,000. One account of several
+	// leaves the others a share of it.
 	MaxWaiting int
+	Accounts   int // how many there are; zero: one
 	// MaxPerHost bounds the events in one host's list. Zero: 20,000.
 	MaxPerHost int
 	Log        *slog.Logger // required
@@ -32,10 +36,11 @@ const (
 
 // Event is one event that is to be posted.
 type Event struct {
-	ID    string    // no two in the list are the same
-	Host  string    // as the caller names it
-	Since time.Time // its outcome: the oldest goes first
-	Kind  Kind
+	ID      string    // no two in the list are the same
+	Account string    // whose share of the list it takes
+	Host    string    // as the caller names it
+	Since   time.Time // its outcome: the oldest goes first
+	Kind    Kind
 	// Post is called in a goroutine of its own when the event's turn has come. It
 	// must release the permit.
 	Post func(*Permit)
@@ -46,8 +51,9 @@ type Pause struct {
 	// Due is when its own pause is over; zero: it waits for nothing but its host. If
 	// the host comes back before, or its circuit is open, the event does not sleep it out.
 	Due time.Time
-	// NotBefore is what the receiver asked for: the event sleeps until then, whatever
-	// happens. Zero: nothing.
+	// NotBefore is for what the host's return does not end, because the receiver asked
+	// for the pause or the failure was not the host's: the event sleeps until then,
+	// whatever happens. Zero: nothing.
 	NotBefore time.Time
 	// Ends is when it leaves the list, because its task has brought it by then.
 	Ends time.Time
@@ -73,6 +79,16 @@ func (r Refusal) String() string {
 	}[r]
 }
 
+// Place says what Wait did with an event.
+type Place int
+
+// What Wait can do.
+const (
+	Listed     Place = iota // the event's turn will come
+	ListFull                // its task alone brings it
+	ListClosed              // this process stops: another one has to bring it
+)
+
 // hostIdle is after how long an idle host's troubles are forgotten.
 const hostIdle = time.Hour
 
@@ -87,6 +103,7 @@ type Hosts struct {
 	byName   map[string]*host
 	tidyAt   int                 // how many hosts are known when idle ones are forgotten
 	waiting  map[string]*entry   // the lists of all hosts, by the event's ID
+	room     *fair.Slots         // of the lists, by account
 	underWay map[string]struct{} // IDs of events that are being posted
 	posts    [kinds]int          // under way
 	came     uint64              // events that joined the list
@@ -98,7 +115,7 @@ func New(opts Options) *Hosts {
 	opts.MaxWaiting = cmp.Or(opts.MaxWaiting, 50_000)
 	opts.MaxPerHost = cmp.Or(opts.MaxPerHost, 20_000)
 	return &Hosts{
-		opts: opts, byName: make(map[string]*host), tidyAt: 1024,
+		opts: opts, byName: make(map[string]*host), tidyAt: 1024, room: fair.New(opts.MaxWaiting, cmp.Or(opts.Accounts, 1)),
 		waiting: make(map[string]*entry), underWay: make(map[string]struct{}), hungry: make(map[*host]struct{}),
 	}
 }
@@ -123,9 +140,8 @@ func (h *Hosts) Acquire(e Event) (*Permit, Refusal) {
 }
 
 // Wait puts an event into the list, instead of what the list has of it. Its
-// permit must have been released. Wait returns false, and does nothing, if the list
-// is full or closed: then the event's task alone brings it.
-func (h *Hosts) Wait(e Event, p Pause) bool {
+// permit must have been released.
+func (h *Hosts) Wait(e Event, p Pause) Place {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	k, now := h.known(e.Host), time.Now()
@@ -136,8 +152,11 @@ func (h *Hosts) Wait(e Event, p Pause) bool {
 		}
 		h.drop(old)
 	}
-	if h.closed || !h.hasRoom(k, now) {
-		return false
+	switch {
+	case h.closed:
+		return ListClosed
+	case !h.takeRoom(k, e.Account, now):
+		return ListFull
 	}
 	h.came++
 	w := &entry{Event: e, host: k, order: h.came, came: now, ends: p.Ends}
@@ -145,7 +164,7 @@ func (h *Hosts) Wait(e Event, p Pause) bool {
 	k.listed++
 	k.take(w, p, place, now)
 	h.serve(k, now)
-	return true
+	return Listed
 }
 
 // Leave takes an event out of the list, if it is in it. A post that is under way
@@ -167,23 +186,34 @@ func (h *Hosts) drop(e *entry) {
 // forget forgets an entry that is in no queue any more; the lock is held.
 func (h *Hosts) forget(e *entry) {
 	delete(h.waiting, e.ID)
+	h.room.GiveBack(e.Account)
 	e.host.listed--
 }
 
-// hasRoom makes room first, if it can, by sweeping out what has left: an entry
-// whose time is over is else seen only when its turn comes. The lock is held.
-func (h *Hosts) hasRoom(k *host, now time.Time) bool {
-	if k.listed >= k.sweepAt || k.listed >= h.opts.MaxPerHost {
-		for _, e := range k.over(now) {
-			h.drop(e)
-		}
-		k.sweepAt = max(leastSweep, 2*k.listed)
+// takeRoom takes a place in the lists for an event of an account, if there is one. It
+// makes room first, if it can. The lock is held.
+func (h *Hosts) takeRoom(k *host, account string, now time.Time) bool {
+	if k.sweepDue(now, h.opts.MaxPerHost) {
+		h.sweep(k, now)
 	}
-	return k.listed < h.opts.MaxPerHost && len(h.waiting) < h.opts.MaxWaiting
+	return k.listed < h.opts.MaxPerHost && len(h.waiting) < h.opts.MaxWaiting && h.room.Take(account)
 }
 
-// leastSweep is below how many entries a list is not swept.
-const leastSweep = 256
+// sweep drops the entries whose time is over, which are else seen only when their turn
+// comes. The lock is held.
+func (h *Hosts) sweep(k *host, now time.Time) {
+	for _, e := range k.over(now) {
+		h.drop(e)
+	}
+	k.swept, k.sweepAt = now, max(leastSweep, 2*k.listed)
+}
+
+const (
+	// leastSweep is below how many entries a list is not swept, and sweepPause how
+	// often at most a full one is, because each sweep looks at every entry.
+	leastSweep = 256
+	sweepPause = time.Second
+)
 
 const (
 	// leastFallback is the least after which a task in Redis comes back to an event
@@ -213,19 +243,24 @@ func upTo(spread time.Duration) time.Duration {
 	return rand.N(spread + 1) //nolint:gosec // a spread is no secret
 }
 
-// Close gives no more turns, and returns the IDs of the repeated events that waited
-// for nothing but their hosts. What has its turn goes on; Drain waits for it.
+// Close gives no more turns, and returns the IDs of the repeated events in the list
+// that other processes have to bring: all whose pause their host's return would end.
+// What has its turn goes on; Drain waits for it.
 func (h *Hosts) Close() (waited []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
-	for _, k := range h.byName {
-		for _, e := range k.ready[Repeated].entries {
-			waited = append(waited, e.ID)
+	for id, e := range h.waiting {
+		if e.Kind == Repeated && !e.asked {
+			waited = append(waited, id)
 		}
-		k.empty()
+		h.drop(e)
 	}
-	clear(h.waiting)
+	for _, k := range h.byName {
+		if k.timer != nil {
+			k.timer.Stop()
+		}
+	}
 	return waited
 }
 

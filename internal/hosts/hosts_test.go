@@ -137,8 +137,8 @@ func TestHosts_BoundEachHostAlone(t *testing.T) {
 
 func TestHosts_GiveAFreeSlotToTheOldestAndNotToANewcomer(t *testing.T) {
 	inRoom(t, Options{PerHost: 1}, func(r *room) {
-		r.offer(r.event("first", "a", First))
-		older, younger := r.event("older", "a", Repeated), r.event("younger", "a", First)
+		r.offer(r.event("first", "a", Repeated))
+		older, younger := r.event("older", "a", Repeated), r.event("younger", "a", Repeated)
 		older.Since = older.Since.Add(-time.Minute)
 		younger.Since = younger.Since.Add(time.Second)
 		r.offer(younger)
@@ -406,7 +406,7 @@ func TestHosts_BoundTheList(t *testing.T) {
 		r.fail("a", openFailures)
 		taken := 0
 		for _, id := range ids("e", 600) {
-			if r.Wait(r.event(id, "a", Repeated), Pause{Ends: time.Now().Add(500 * time.Millisecond)}) {
+			if r.Wait(r.event(id, "a", Repeated), Pause{Ends: time.Now().Add(500 * time.Millisecond)}) == Listed {
 				taken++
 			}
 		}
@@ -415,15 +415,15 @@ func TestHosts_BoundTheList(t *testing.T) {
 		}
 		r.fail("b", openFailures)
 		for _, id := range ids("f", 300) {
-			if r.Wait(r.event(id, "b", Repeated), Pause{Ends: time.Now().Add(time.Hour)}) {
+			if r.Wait(r.event(id, "b", Repeated), Pause{Ends: time.Now().Add(time.Hour)}) == Listed {
 				taken++
 			}
 		}
 		if taken != 700 || r.Waiting() != 700 {
 			t.Errorf("%d are in the lists", r.Waiting())
 		}
-		time.Sleep(600 * time.Millisecond)
-		if !r.Wait(r.event("late", "a", Repeated), Pause{Ends: time.Now().Add(time.Hour)}) || r.Waiting() != 201 {
+		time.Sleep(1100 * time.Millisecond) // a full list is swept once a second
+		if r.Wait(r.event("late", "a", Repeated), Pause{Ends: time.Now().Add(time.Hour)}) != Listed || r.Waiting() > 201 {
 			t.Errorf("what has ended still takes its place: %d", r.Waiting())
 		}
 	})
@@ -560,12 +560,15 @@ func TestHosts_CloseGivesNoMoreTurns(t *testing.T) {
 			r.offer(r.event(id, "a", Repeated))
 		}
 		r.Wait(r.event("sleeps", "a", Repeated), Pause{Due: time.Now().Add(time.Second), Ends: time.Now().Add(time.Hour)})
-		if waited := r.Close(); len(waited) != 4 {
-			t.Errorf("%d waited", len(waited))
+		r.Wait(r.event("asked", "a", Repeated), Pause{NotBefore: time.Now().Add(time.Second), Ends: time.Now().Add(time.Hour)})
+		waited := r.Close()
+		slices.Sort(waited)
+		if want := []string{"e001", "e002", "e003", "e004", "sleeps"}; !slices.Equal(waited, want) {
+			t.Errorf("%v waited, want %v", waited, want)
 		}
 		r.Drain()
 		time.Sleep(time.Minute)
-		if n := len(r.order()); n != 1 || r.Wait(r.event("late", "a", First), Pause{Ends: time.Now().Add(time.Hour)}) {
+		if n := len(r.order()); n != 1 || r.Wait(r.event("late", "a", First), Pause{Ends: time.Now().Add(time.Hour)}) != ListClosed {
 			t.Errorf("%d posts", n)
 		}
 	})

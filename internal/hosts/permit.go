@@ -62,7 +62,7 @@ func (p *Permit) tell(w Word) {
 	now := time.Now()
 	switch w {
 	case Well:
-		p.host.answered(now)
+		p.host.answered(p, now)
 	case Down:
 		p.host.failed(p, now)
 	case Nothing:

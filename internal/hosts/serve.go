@@ -27,6 +27,7 @@ func (h *Hosts) serveOne(k *host, now time.Time) bool {
 	if !now.Before(e.ends) {
 		return true // its task brings it
 	}
+	k.last = e.Kind
 	if _, posting := h.underWay[e.ID]; posting {
 		return true
 	}
@@ -35,9 +36,11 @@ func (h *Hosts) serveOne(k *host, now time.Time) bool {
 	return true
 }
 
-// next is the event whose turn it is: the oldest of those for whose kind there is a
-// slot. An open circuit that nobody waits for is probed by one that sleeps.
-func (h *Hosts) next(k *host, now time.Time) (oldest *entry) {
+// next is the event whose turn it is: the oldest of a kind for which there is a slot.
+// The kinds take turns, because a person waits for a first post, however many events
+// of old outcomes wait beside it. An open circuit that nobody waits for is probed by
+// an event that sleeps.
+func (h *Hosts) next(k *host, now time.Time) (chosen *entry) {
 	hungry := false
 	for kind := range kinds {
 		e := k.ready[kind].first()
@@ -45,8 +48,8 @@ func (h *Hosts) next(k *host, now time.Time) (oldest *entry) {
 		case e == nil:
 		case h.posts[kind] >= h.opts.Total:
 			hungry = true
-		case oldest == nil || e.key.Before(oldest.key):
-			oldest = e
+		case chosen == nil || kind != k.last:
+			chosen = e
 		}
 	}
 	if hungry {
@@ -54,10 +57,12 @@ func (h *Hosts) next(k *host, now time.Time) (oldest *entry) {
 	} else {
 		delete(h.hungry, k)
 	}
-	if e := k.asleep.first(); oldest == nil && k.open && e != nil && !now.Before(e.soonest) && h.posts[e.Kind] < h.opts.Total {
-		return e
+	if chosen == nil && k.open {
+		if e := k.prober(); e != nil && !now.Before(e.soonest) && h.posts[e.Kind] < h.opts.Total {
+			return e
+		}
 	}
-	return oldest
+	return chosen
 }
 
 // feed shares slots that became free out among the hosts that could go on: one at a
@@ -141,7 +146,7 @@ func (k *host) nextLook(now time.Time) (at time.Time, needed bool) {
 	case k.open && k.probe == nil && waits:
 		sooner(k.probeAt)
 	case k.open && k.probe == nil && sleeper != nil:
-		sooner(later(k.probeAt, sleeper.soonest))
+		sooner(later(k.probeAt, k.prober().soonest))
 	case !k.open && waits && k.ramping(now):
 		sooner(k.nextStep(now))
 	}

@@ -11,22 +11,36 @@ import (
 	"github.com/identwatch/identwatch/internal/insist"
 )
 
-// patient makes asynq wait if Redis refuses a script, as a full or read-only one
-// does: asynq itself would ask again at once, forever. It also makes asynq wait
-// when Redis is back, so that notes are written before tasks run that would act on
-// their absence.
-type patient struct {
-	redis.UniversalClient
-	refused *atomic.Pointer[time.Time] // when Redis last refused a script
+// Patience knows when Redis last refused something, so that notes are written first
+// when it is back: before anything is done that would act on their absence. The
+// servers of a process share one, and see a refusal within a moment, because they ask
+// for tasks all the time. Its zero value is ready. It is safe for concurrent use.
+type Patience struct{ refused atomic.Pointer[time.Time] }
+
+// Await waits, if Redis has just come back, until all notes must have been written, or
+// ctx ends.
+func (p *Patience) Await(ctx context.Context) {
+	if at := p.refused.Load(); at != nil {
+		pauseFor(ctx, time.Until(at.Add(notesFirst)))
+	}
 }
 
-func newPatient(rdb redis.UniversalClient) patient {
-	return patient{rdb, new(atomic.Pointer[time.Time])}
+func (p *Patience) noteRefusal() {
+	now := time.Now()
+	p.refused.Store(&now)
+}
+
+// patient makes asynq wait if Redis refuses a script, as a full or read-only one
+// does: asynq itself would ask again at once, forever. It also makes asynq wait until
+// notes are written.
+type patient struct {
+	redis.UniversalClient
+	patience *Patience
 }
 
 const (
 	refusalPause = 100 * time.Millisecond
-	// notesFirst is from the last refusal to the first task. Notes are tried again
+	// notesFirst is from the last refusal to what waits for notes. Notes are tried again
 	// each insist.LongestPause.
 	notesFirst = refusalPause + 3*insist.LongestPause
 )
@@ -35,11 +49,10 @@ const (
 func (p patient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	cmd := p.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "NOSCRIPT") {
-		now := time.Now()
-		p.refused.Store(&now)
+		p.patience.noteRefusal()
 		pauseFor(ctx, refusalPause)
-	} else if at := p.refused.Load(); at != nil {
-		pauseFor(ctx, time.Until(at.Add(notesFirst)))
+	} else {
+		p.patience.Await(ctx)
 	}
 	return cmd
 }

@@ -30,6 +30,7 @@ type ServerOptions struct {
 	// perhaps, and what a receiver or MarkSign answers is noted all the same.
 	Work            context.Context //nolint:containedctx // it outlives every call
 	ShutdownTimeout time.Duration
+	Patience        *Patience // one for all servers
 	// Trouble is called when asynq reports that it could not do something, such as
 	// moving a task whose lease entry is lost: then the task may be in no list.
 	Trouble func()
@@ -45,7 +46,7 @@ type Server struct {
 
 // NewServer makes a Server.
 func NewServer(opts ServerOptions) *Server {
-	return &Server{opts: opts, server: asynq.NewServerFromRedisClient(newPatient(opts.Redis), asynq.Config{
+	return &Server{opts: opts, server: asynq.NewServerFromRedisClient(patient{opts.Redis, opts.Patience}, asynq.Config{
 		Concurrency:              opts.Concurrency,
 		Queues:                   map[string]int{opts.Queue.Name(): 1},
 		BaseContext:              func() context.Context { return opts.Work },
