@@ -15,7 +15,8 @@ import (
 )
 
 var (
-	waitingDeliveries = flag.Int("waiting-deliveries", 1000, "how many deliveries TestServe_AReceiverIsBackThatManyWaitFor lets wait; the goal is 10000")
+	longestOutage     = flag.Duration("longest-outage", 3*time.Second, "for how long at most the receiver of TestServe_AReceiverIsBackAfterAMoment is away; there is a case of 1m")
+	waitingDeliveries = flag.Int("waiting-deliveries", 0, "how many deliveries TestServe_AReceiverIsBackThatManyWaitFor lets wait; 0 leaves it out; the goal is 10000")
 	outageAfter       = flag.Duration("outage-after", 30*time.Second, "for how long its receiver stays away once they all wait; probes are as far apart as they get after 5m")
 )
 
@@ -129,6 +130,9 @@ func TestServe_AReceiverIsBackAfterAMoment(t *testing.T) {
 	heavy(t)
 	for _, c := range []struct{ away, most time.Duration }{{3 * time.Second, 2 * time.Second}, {time.Minute, 5 * time.Second}} {
 		t.Run(c.away.String(), func(t *testing.T) {
+			if c.away > *longestOutage {
+				t.Skip("takes its time: -longest-outage=1m is for .ci/long")
+			}
 			w := newWorld(t)
 			receiver := &away{takes: 20 * time.Millisecond}
 			w.receiver.script = receiver.script
@@ -159,6 +163,9 @@ func TestServe_AReceiverIsBackAfterAMoment(t *testing.T) {
 // Many events wait for a receiver that is away, and takes 20 ms for each answer after.
 func TestServe_AReceiverIsBackThatManyWaitFor(t *testing.T) {
 	heavy(t)
+	if *waitingDeliveries == 0 {
+		t.Skip("takes minutes: -waiting-deliveries=10000 is for .ci/long")
+	}
 	w := newWorld(t)
 	receiver := &away{takes: 20 * time.Millisecond}
 	receiver.is.Store(true)
