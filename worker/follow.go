@@ -10,9 +10,9 @@ import (
 	"github.com/identwatch/identwatch/internal/follow"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/poll"
-	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/internal/take"
+	"github.com/identwatch/identwatch/internal/taskserver"
 )
 
 // follow runs the task session:follow. It gives the session to the follower and
@@ -30,20 +30,20 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task, a *account.Account, 
 	}
 	if held && record.State != outcome.Cancelled {
 		w.follower.Keep(job.ID())
-		return queue.Following(w.opts.Lease)
+		return taskserver.Following(w.opts.Lease)
 	}
 	first, err := (&story{w, job, a}).standing(ctx, record)
 	switch {
 	case err != nil:
-		return queue.NoRedis()
+		return taskserver.NoRedis()
 	case first.Step == nil:
 		return w.settler.End(ctx, t, job, record)
 	case full:
-		return queue.Wait(w.follower.FullPause(), "this worker follows as many sessions of the account as FOLLOW_LIMIT allows")
+		return taskserver.Wait(w.follower.FullPause(), "this worker follows as many sessions of the account as FOLLOW_LIMIT allows")
 	}
 	w.taker.Count(a, record)
 	w.follower.Add(job.ID(), a.Name(), first)
-	return queue.Following(w.opts.Lease)
+	return taskserver.Following(w.opts.Lease)
 }
 
 // standing is the table of where a session goes on, by its record. If another queue

@@ -24,6 +24,7 @@ import (
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/internal/settle"
 	"github.com/identwatch/identwatch/internal/take"
+	"github.com/identwatch/identwatch/internal/taskserver"
 )
 
 const (
@@ -58,7 +59,7 @@ func (w *Worker) join(keys *outcome.Keyring) {
 		Unknown: w.metrics.UnknownAccount, Log: w.log,
 	})
 	w.notes = insist.NewNotes(w.working, w.log)
-	w.patience = new(queue.Patience)
+	w.patience = new(taskserver.Patience)
 	w.settler = settle.New(settle.Options{Records: w.records, Tasks: w.tasks, RecordsLost: w.metrics.RecordsLost, Log: w.log})
 	w.poller = poll.New(poll.Options{
 		Records: w.records, Holder: w.holder, Pace: o.Pace, Rate: o.PollRate, Log: w.log, Metrics: w.metrics.Poll,
@@ -104,8 +105,8 @@ func wasRejected(step follow.Step) bool {
 }
 
 // newServers makes the servers of the three queues.
-func (w *Worker) newServers() []*queue.Server {
-	return []*queue.Server{
+func (w *Worker) newServers() []*taskserver.Server {
+	return []*taskserver.Server{
 		w.newServer(w.queues[0], followRuns, w.follow),
 		w.newServer(w.queues[1], w.opts.DeliveryConcurrency+endRuns, w.deliverer.Run),
 		w.newServer(w.queues[2], removeRuns, w.remover.Run),
@@ -115,12 +116,12 @@ func (w *Worker) newServers() []*queue.Server {
 // run runs a task of a session whose account is known.
 type run func(context.Context, *asynq.Task, *account.Account, session.Job) error
 
-func (w *Worker) newServer(q *lease.Queue, concurrency int, run run) *queue.Server {
-	return queue.NewServer(queue.ServerOptions{
+func (w *Worker) newServer(q *lease.Queue, concurrency int, run run) *taskserver.Server {
+	return taskserver.New(taskserver.Options{
 		Redis: w.opts.Redis, Queue: q, Concurrency: concurrency, Work: w.working, ShutdownTimeout: w.opts.ShutdownTimeout, Patience: w.patience,
 		Trouble: w.repairer.Suspect, Log: w.log,
 		Handler: func(ctx context.Context, t *asynq.Task) error {
-			job, err := queue.Open(t, w.log)
+			job, err := taskserver.Open(t, w.log)
 			if err != nil {
 				return err
 			}

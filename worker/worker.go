@@ -24,6 +24,7 @@ import (
 	"github.com/identwatch/identwatch/internal/repair"
 	"github.com/identwatch/identwatch/internal/settle"
 	"github.com/identwatch/identwatch/internal/take"
+	"github.com/identwatch/identwatch/internal/taskserver"
 )
 
 // Worker follows sessions. Any number of workers, in any number of processes,
@@ -45,7 +46,7 @@ type Worker struct {
 	abort   context.CancelFunc
 	notes   insist.Notes
 	// patience lets notes be written first when Redis is back.
-	patience *queue.Patience
+	patience *taskserver.Patience
 
 	taker     *take.Taker
 	follower  *follow.Follower
@@ -56,7 +57,7 @@ type Worker struct {
 	settler   *settle.Settler
 	repairer  *repair.Repairer
 
-	servers []*queue.Server // of the queues
+	servers []*taskserver.Server // of the queues
 	running atomic.Bool
 }
 

@@ -35,6 +35,7 @@ import (
 	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/internal/settle"
+	"github.com/identwatch/identwatch/internal/taskserver"
 )
 
 // Metrics are what deliveries count.
@@ -62,7 +63,7 @@ type Options struct {
 	Settler *settle.Settler
 	Notes   insist.Notes
 	// Patience is that of the servers: what is claimed again waits for notes.
-	Patience *queue.Patience
+	Patience *taskserver.Patience
 	Holder   string        // names this process in claims
 	Timeout  time.Duration // of one post
 	Window   time.Duration // for how long an event is posted again and again

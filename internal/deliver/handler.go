@@ -10,8 +10,8 @@ import (
 	"github.com/identwatch/identwatch/internal/account"
 	"github.com/identwatch/identwatch/internal/hosts"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/taskserver"
 )
 
 // run is one run of a task of webhook:deliver.
@@ -31,7 +31,7 @@ func (d *Deliverer) Run(ctx context.Context, t *asynq.Task, a *account.Account, 
 	switch refused {
 	case hosts.Granted:
 	case hosts.UnderWay:
-		return queue.Claimed(d.claimTime())
+		return taskserver.Claimed(d.claimTime())
 	default:
 		return r.postpone(ctx, refused)
 	}
@@ -46,7 +46,7 @@ func (r run) postpone(ctx context.Context, why hosts.Refusal) error {
 	d := r.deliverer
 	record, err := d.opts.Records.Keep(ctx, outcome.Of(r.job))
 	if err != nil {
-		return queue.NoRedis()
+		return taskserver.NoRedis()
 	}
 	left := d.windowLeft(record)
 	switch {
@@ -60,7 +60,7 @@ func (r run) postpone(ctx context.Context, why hosts.Refusal) error {
 	if w.join(p) == hosts.ListClosed {
 		fallback = handBackPause
 	}
-	return queue.Wait(fallback, why.String())
+	return taskserver.Wait(fallback, why.String())
 }
 
 // goOn does what follows an attempt that the task's run made.
@@ -68,16 +68,16 @@ func (r run) goOn(ctx context.Context, o Outcome) error {
 	d := r.deliverer
 	switch {
 	case o.Verdict == Unnoted:
-		return queue.NoRedis()
+		return taskserver.NoRedis()
 	case o.Verdict == Retry:
 		w := d.waiting(r.job, r.account, o.Record)
 		p, fallback := w.again(o.retry)
 		if w.join(p) == hosts.ListClosed && p.NotBefore.IsZero() {
 			fallback = min(fallback, handBackPause)
 		}
-		return queue.Retry(fallback, "the callback failed: "+o.retry.why)
+		return taskserver.Retry(fallback, "the callback failed: "+o.retry.why)
 	case o.Verdict == Taken && o.Record.State.AsksPost():
-		return queue.Claimed(o.Record.ClaimLeft(""))
+		return taskserver.Claimed(o.Record.ClaimLeft(""))
 	}
 	d.opts.Hosts.Leave(r.job.ID())
 	return r.end(ctx, o.Record)
@@ -91,12 +91,12 @@ func (r run) end(ctx context.Context, record outcome.Record) error {
 		return r.lost(ctx)
 	case !record.State.MayRemove():
 		if err := d.opts.Settler.Revive(ctx, r.job, record); err != nil {
-			return queue.NoRedis()
+			return taskserver.NoRedis()
 		}
 	case !record.Removal.IsOver():
 		if err := d.opts.Tasks.EnsureRemoval(ctx, r.job, outcome.RemovalDelay+time.Second); err != nil {
 			d.opts.Log.Error("enqueueing a removal failed", "session", r.job.ID(), "error", err)
-			return queue.NoRedis()
+			return taskserver.NoRedis()
 		}
 	}
 	return d.opts.Settler.End(ctx, r.task, r.job, record)

@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/internal/queue"
+	"github.com/identwatch/identwatch/internal/taskserver"
 )
 
 const whySalvaged = "the session's record was lost, and made again from its sealed result"
@@ -15,9 +15,9 @@ func (r run) lost(ctx context.Context) error {
 	switch salvaged, err := r.salvage(ctx); {
 	case err != nil:
 		r.deliverer.opts.Log.Error("reading the sealed result of a lost record failed", "session", r.job.ID(), "error", err)
-		return queue.NoRedis()
+		return taskserver.NoRedis()
 	case salvaged:
-		return queue.Claimed(0)
+		return taskserver.Claimed(0)
 	}
 	return r.deliverer.opts.Settler.RecordLost(r.task, r.job)
 }

@@ -1,5 +1,6 @@
-// Package queue is the glue to asynq: the types and queues of our tasks, what
-// their payloads say and how those are signed, and "make sure that a task exists".
+// Package queue is the glue to asynq that all share who write tasks, applications
+// among them: the types and queues of our tasks, what their payloads say and how
+// those are signed, and "make sure that a task exists". Package taskserver runs tasks.
 //
 // It reads and writes no records, and knows nothing of MarkSign or of receivers.
 // Nothing that it writes holds personal data: a payload carries the session token,

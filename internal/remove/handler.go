@@ -8,8 +8,8 @@ import (
 
 	"github.com/identwatch/identwatch/internal/account"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/taskserver"
 )
 
 const (
@@ -28,22 +28,22 @@ const (
 // Run runs a task of session:remove. The error is what asynq's handler returns.
 func (r *Remover) Run(ctx context.Context, t *asynq.Task, a *account.Account, job session.Job) error {
 	if !r.opts.Slots.Take(a.Name()) {
-		return queue.Wait(sharePause+upTo(sharePause), "as many removals of the account are under way as its share allows")
+		return taskserver.Wait(sharePause+upTo(sharePause), "as many removals of the account are under way as its share allows")
 	}
 	defer r.opts.Slots.GiveBack(a.Name())
 	switch o := r.Attempt(ctx, a, job); o.Verdict {
 	case Removed, GivenUp:
 		return r.opts.Settler.End(ctx, t, job, o.Record)
 	case Retry:
-		return queue.Retry(o.After, "removing the session failed: "+o.Detail)
+		return taskserver.Retry(o.After, "removing the session failed: "+o.Detail)
 	case Forbidden:
 		return r.forbidden(ctx, t, job, o.Record)
 	case Rejected:
 		return r.postpone(ctx, t, job)
 	case NotReplicated:
-		return queue.Wait(replicaPause, WhyNotReplicated)
+		return taskserver.Wait(replicaPause, WhyNotReplicated)
 	default:
-		return queue.NoRedis()
+		return taskserver.NoRedis()
 	}
 }
 
@@ -53,11 +53,11 @@ func (r *Remover) postpone(ctx context.Context, t *asynq.Task, job session.Job) 
 	record, err := r.opts.Records.Keep(ctx, outcome.Of(job))
 	switch {
 	case err != nil:
-		return queue.NoRedis()
+		return taskserver.NoRedis()
 	case record.State == outcome.None || !record.State.MayRemove() || record.Removal.IsOver():
 		return r.forbidden(ctx, t, job, record)
 	}
-	return queue.Wait(account.RejectedPause(), WhyRejected)
+	return taskserver.Wait(account.RejectedPause(), WhyRejected)
 }
 
 // forbidden ends the task if there is nothing left to remove. It waits if the note
@@ -67,12 +67,12 @@ func (r *Remover) forbidden(ctx context.Context, t *asynq.Task, job session.Job,
 	case record.State == outcome.None, record.State.MayRemove() && record.Removal.IsOver():
 		return r.opts.Settler.End(ctx, t, job, record)
 	case record.State.MayRemove() && record.IsKept():
-		return queue.Wait(min(record.RemovalLeft(), keptPause)+time.Second, "the session is "+WhyKept)
+		return taskserver.Wait(min(record.RemovalLeft(), keptPause)+time.Second, "the session is "+WhyKept)
 	case record.State.MayRemove():
-		return queue.Wait(record.RemovalLeft()+time.Second, "the session was ended a moment ago")
+		return taskserver.Wait(record.RemovalLeft()+time.Second, "the session was ended a moment ago")
 	}
 	if err := r.opts.Settler.Revive(ctx, job, record); err != nil {
-		return queue.NoRedis()
+		return taskserver.NoRedis()
 	}
-	return queue.Wait(deliveryPause, "the event is to be delivered before the session is removed")
+	return taskserver.Wait(deliveryPause, "the event is to be delivered before the session is removed")
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/internal/queue"
+	"github.com/identwatch/identwatch/internal/taskserver"
 )
 
 // Result is what asynqmon shows of a finished task. Nothing in it is personal.
@@ -42,7 +42,7 @@ func writeResult(t *asynq.Task, r outcome.Record) error {
 		return err
 	}
 	if _, err := t.ResultWriter().Write(data); err != nil {
-		return queue.NoRedis()
+		return taskserver.NoRedis()
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/taskserver"
 )
 
 // Options say how a Settler works. All are required.
@@ -44,7 +45,7 @@ func (s *Settler) End(ctx context.Context, t *asynq.Task, job session.Job, r out
 	}
 	if t.Type() == queue.TypeFollow || s.opts.Tasks.Ended(queue.Follow, job.ID()) {
 		if _, err := s.opts.Records.Settle(ctx, outcome.Of(job)); err != nil {
-			return queue.NoRedis()
+			return taskserver.NoRedis()
 		}
 	}
 	if r.Removal.IsOver() {

@@ -15,8 +15,8 @@ import (
 	"github.com/identwatch/identwatch/internal/account"
 	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/outcome"
-	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/taskserver"
 )
 
 // Options say how a Taker works. All are required.
@@ -53,7 +53,7 @@ func (t *Taker) Leave(ctx context.Context, job session.Job) error {
 	t.unknown.Do(func() {
 		t.opts.Log.Warn("sessions wait for an account that this worker does not have; name it in ACCOUNTS, or have them enqueued with another", "account", job.Account)
 	})
-	return queue.NoAccount()
+	return taskserver.NoAccount()
 }
 
 // Vouch refuses a task that is not signed, unless the session has its outcome: then
@@ -65,10 +65,10 @@ func (t *Taker) Vouch(ctx context.Context, a *account.Account, job session.Job) 
 	r, err := t.opts.Records.Read(ctx, outcome.Of(job))
 	switch {
 	case err != nil:
-		return queue.NoRedis()
+		return taskserver.NoRedis()
 	case r.State == outcome.None, r.State == outcome.Following:
 		t.Refuse(a, job)
-		return queue.Unsigned()
+		return taskserver.Unsigned()
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func (t *Taker) Take(ctx context.Context, job session.Job, full bool) (outcome.R
 	r, err := t.take(ctx, job, full)
 	if err != nil {
 		t.opts.Log.Error("taking a session failed", "session", job.ID(), "error", err)
-		return r, queue.NoRedis()
+		return r, taskserver.NoRedis()
 	}
 	return r, nil
 }

@@ -1,4 +1,4 @@
-package queue
+package taskserver
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 // error that archives the task.
 type Handler func(context.Context, *asynq.Task) error
 
-// ServerOptions say how a Server works. All are required.
-type ServerOptions struct {
+// Options say how a Server works. All are required.
+type Options struct {
 	Redis       redis.UniversalClient
 	Queue       *lease.Queue
 	Concurrency int // runs at once
@@ -39,13 +39,13 @@ type ServerOptions struct {
 
 // Server runs the tasks of one queue, so that no queue holds up another.
 type Server struct {
-	opts   ServerOptions
+	opts   Options
 	server *asynq.Server
 	runs   sync.WaitGroup // also those that asynq no longer waits for
 }
 
-// NewServer makes a Server.
-func NewServer(opts ServerOptions) *Server {
+// New makes a Server.
+func New(opts Options) *Server {
 	return &Server{opts: opts, server: asynq.NewServerFromRedisClient(patient{opts.Redis, opts.Patience}, asynq.Config{
 		Concurrency:              opts.Concurrency,
 		Queues:                   map[string]int{opts.Queue.Name(): 1},

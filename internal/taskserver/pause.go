@@ -1,4 +1,4 @@
-package queue
+package taskserver
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/session"
 )
 
@@ -61,7 +62,7 @@ func Claimed(left time.Duration) error {
 // errPayload says what becomes of a task that cannot be read: a later release's
 // waits for a later worker, and every other is archived.
 func errPayload(err error) error {
-	if errors.Is(err, ErrNewerPayload) {
+	if errors.Is(err, queue.ErrNewerPayload) {
 		return &Pause{time.Minute, err.Error(), false}
 	}
 	return errors.Join(err, asynq.SkipRetry)
@@ -71,8 +72,8 @@ func errPayload(err error) error {
 // task is named for. The error is what the handler returns.
 func Open(t *asynq.Task, log *slog.Logger) (session.Job, error) {
 	id := t.ResultWriter().TaskID()
-	job, err := DecodeAs(id, t.Payload())
-	if errors.Is(err, ErrOtherSession) {
+	job, err := queue.DecodeAs(id, t.Payload())
+	if errors.Is(err, queue.ErrOtherSession) {
 		log.Error("a task's payload names another session than its id; it is archived", "session", id, "task", t.Type())
 	}
 	if err != nil {

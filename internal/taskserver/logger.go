@@ -1,4 +1,4 @@
-package queue
+package taskserver
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 // what handlers returned, which is nothing personal.
 type asynqLogger struct {
 	log    *slog.Logger
-	warned func() // see ServerOptions.Trouble
+	warned func() // see Options.Trouble
 }
 
 // Debug is for asynq's developers only.
