@@ -74,13 +74,15 @@ func (d simDice) awayForTheNote(s *simStep) []simStep {
 }
 
 // slowUnderAnother: a worker is suspended as soon as it has claimed a post, another
-// takes the session over, and the receiver is slow.
+// takes the session over because its task runs, and the receiver answers neither. The
+// suspension is shorter than what go-redis waits for the answer.
 func (d simDice) slowUnderAnother(s *simStep) []simStep {
 	s.visit.person.Outcome, s.visit.person.AfterMin = marksim.Confirms, d.upTo(3*second)
-	slow := d.between(3*second, 9*second)
+	slow := pickOne(d, d.between(3*second, 9*second), time.Minute)
 	return []simStep{
 		{at: s.at, do: "receiver", host: s.visit.receiverPlace(), lasts: 30 * second, mood: simMood{name: "takes " + slow.String(), status: 204, after: slow, share: 100}},
-		{at: s.at, do: "trap", trap: simTrap{kind: theRecord + "sealed", n: 1, act: trapFreezes, lasts: d.between(4*second, 14*second)}},
-		{at: s.at + s.visit.person.AfterMin + second, do: "start", slot: 1, settings: d.settings()},
+		{at: s.at, do: "trap", trap: simTrap{kind: theRecord + "sealed", n: 1, act: trapFreezes, lasts: d.between(2*second, 3*second)}},
+		{at: s.at, do: "start", slot: 1, settings: d.settings()},
+		{at: s.at + s.visit.person.AfterMin + d.between(second, 2*second), do: "run", n: s.n},
 	}
 }
