@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/identwatch/identwatch/internal/account"
@@ -50,14 +51,9 @@ func (w *Worker) SetAccessToken(account, token string) error {
 // Rejected returns the names of the accounts whose access token or configuration
 // MarkSign rejects, sorted. Their sessions wait.
 func (w *Worker) Rejected() []string {
-	var names []string
-	for name, is := range w.rejected() {
-		if is {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
+	all := w.rejected()
+	maps.DeleteFunc(all, func(_ string, is bool) bool { return !is })
+	return slices.Sorted(maps.Keys(all))
 }
 
 // rejected says of each account whether MarkSign rejects it.

@@ -59,7 +59,6 @@ func (w *Worker) join(keys *outcome.Keyring) {
 		Unknown: w.metrics.UnknownAccount, Log: w.log,
 	})
 	w.notes = insist.NewNotes(w.working, w.log)
-	w.patience = new(taskserver.Patience)
 	w.settler = settle.New(settle.Options{Records: w.records, Tasks: w.tasks, RecordsLost: w.metrics.RecordsLost, Log: w.log})
 	w.poller = poll.New(poll.Options{
 		Records: w.records, Holder: w.holder, Pace: o.Pace, Rate: o.PollRate, Log: w.log, Metrics: w.metrics.Poll,
@@ -92,7 +91,7 @@ func (w *Worker) joinDelivery() {
 	o := w.opts
 	w.hosts = hosts.New(hosts.Options{PerHost: max(o.DeliveryConcurrency/2, 1), Total: o.DeliveryConcurrency, Accounts: len(w.accounts), Log: w.log})
 	w.deliverer = deliver.New(deliver.Options{
-		Records: w.records, Tasks: w.tasks, Queue: w.queues[1], Hosts: w.hosts, Settler: w.settler, Notes: w.notes, Patience: w.patience,
+		Records: w.records, Tasks: w.tasks, Queue: w.queues[1], Hosts: w.hosts, Settler: w.settler, Notes: w.notes, Patience: &w.patience,
 		Holder: w.holder, Timeout: o.DeliveryTimeout, Window: o.DeliveryWindow, AwaitPoll: w.poller.AwaitRate, Unsigned: w.taker.Refuse,
 		Metrics: w.metrics.Deliver, Log: w.log,
 	})
@@ -118,7 +117,7 @@ type run func(context.Context, *asynq.Task, *account.Account, session.Job) error
 
 func (w *Worker) newServer(q *lease.Queue, concurrency int, run run) *taskserver.Server {
 	return taskserver.New(taskserver.Options{
-		Redis: w.opts.Redis, Queue: q, Concurrency: concurrency, Work: w.working, ShutdownTimeout: w.opts.ShutdownTimeout, Patience: w.patience,
+		Redis: w.opts.Redis, Queue: q, Concurrency: concurrency, Work: w.working, ShutdownTimeout: w.opts.ShutdownTimeout, Patience: &w.patience,
 		Trouble: w.repairer.Suspect, Log: w.log,
 		Handler: func(ctx context.Context, t *asynq.Task) error {
 			job, err := taskserver.Open(t, w.log)

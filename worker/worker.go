@@ -42,11 +42,10 @@ type Worker struct {
 
 	// working ends with the worker: a fact that a receiver or MarkSign told is
 	// written down even if the run of its task is over.
-	working context.Context //nolint:containedctx // it outlives every call
-	abort   context.CancelFunc
-	notes   insist.Notes
-	// patience lets notes be written first when Redis is back.
-	patience *taskserver.Patience
+	working  context.Context //nolint:containedctx // it outlives every call
+	abort    context.CancelFunc
+	notes    insist.Notes
+	patience taskserver.Patience // notes come first when Redis is back
 
 	taker     *take.Taker
 	follower  *follow.Follower
@@ -69,9 +68,7 @@ func New(opts Options) (*Worker, error) {
 	if err := errors.Join(opts.validate(), keyErr, accountErr); err != nil {
 		return nil, fmt.Errorf("worker options: %w", err)
 	}
-	w := &Worker{
-		opts: opts, log: opts.Logger, holder: rand.Text(), accounts: accounts,
-	}
+	w := &Worker{opts: opts, log: opts.Logger, holder: rand.Text(), accounts: accounts}
 	w.working, w.abort = context.WithCancel(context.Background())
 	w.join(keys)
 	if opts.Metrics != nil {
