@@ -1,13 +1,13 @@
 // Package admin owns what people and applications may ask of sessions from outside
 // the engine: how one stands, which there are and how many, and to cancel one or to
-// have its given-up event delivered again. It is the one such API, under the HTTP
+// have its event posted now, or delivered again once it was given up. It is the one such API, under the HTTP
 // API, the commands and tasks.Client. A session is named by a [session.Name].
 //
 // It changes a record or a task and leaves the rest to the workers. It never polls,
 // posts or removes anything, and knows nothing of the engine.
 //
 // Read admin.go, then status.go, list.go and count.go, which only look, and
-// cancel.go, redeliver.go and answer.go.
+// cancel.go, postnow.go, redeliver.go and answer.go.
 package admin
 
 import (
@@ -31,15 +31,19 @@ var ErrRecordVersion = outcome.ErrRecordVersion
 
 // Sessions are those of the workers on one Redis. It is safe for concurrent use.
 type Sessions struct {
-	redis     redis.UniversalClient
-	records   *outcome.Store
-	tasks     queue.List
-	following *lease.Queue
+	redis      redis.UniversalClient
+	records    *outcome.Store
+	tasks      queue.List
+	following  *lease.Queue
+	delivering *lease.Queue
 }
 
 // New makes the Sessions of a Redis. It asks it nothing.
 func New(rdb redis.UniversalClient) *Sessions {
-	return &Sessions{rdb, outcome.NewStore(outcome.Config{Redis: rdb}), queue.NewList(rdb), lease.NewQueue(rdb, queue.Follow)}
+	return &Sessions{
+		redis: rdb, records: outcome.NewStore(outcome.Config{Redis: rdb}), tasks: queue.NewList(rdb),
+		following: lease.NewQueue(rdb, queue.Follow), delivering: lease.NewQueue(rdb, queue.Deliver),
+	}
 }
 
 // sighting is what there is of a session.

@@ -131,11 +131,14 @@ func (d *desk) postNow(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &struct{}{}) {
 		return
 	}
-	if err := d.stage.PostNow(r.PathValue("token")); err != nil {
+	switch err := d.stage.PostNow(r.Context(), r.PathValue("token")); {
+	case errors.Is(err, stage.ErrNoAttempt):
 		refuse(w, http.StatusConflict, err.Error())
-		return
+	case err != nil:
+		refuse(w, http.StatusBadGateway, "Redis could not be asked: try again")
+	default:
+		w.WriteHeader(http.StatusAccepted)
 	}
-	w.WriteHeader(http.StatusAccepted)
 }
 
 func (d *desk) changeConditions(w http.ResponseWriter, r *http.Request) {

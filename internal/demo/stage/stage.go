@@ -7,14 +7,12 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/marksim"
-	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/receiver"
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
@@ -23,10 +21,11 @@ import (
 
 // Stage is one demonstration. Its methods are safe for concurrent use, but for Close.
 type Stage struct {
-	stack *stack
-	board *board
-	app   *application
-	ended context.Context //nolint:containedctx // the demonstration's own
+	stack    *stack
+	board    *board
+	app      *application
+	sessions *admin.Sessions
+	ended    context.Context //nolint:containedctx // the demonstration's own
 }
 
 // Open opens everything on free ports of the loopback address, with keys of its own.
@@ -40,7 +39,7 @@ func Open(ctx context.Context, log *slog.Logger) (*Stage, error) {
 		return nil, err
 	}
 	app := &application{markSign: stack.markSignURL(), accessToken: stack.accessToken, tasks: stack.tasks}
-	return &Stage{stack: stack, board: b, app: app, ended: ctx}, nil
+	return &Stage{stack: stack, board: b, app: app, sessions: admin.New(stack.client), ended: ctx}, nil
 }
 
 // Run follows sessions until ctx ends. Any other end is an error.
@@ -61,7 +60,7 @@ const MaxSessions = 1000
 var (
 	ErrFull      = fmt.Errorf("there are %d sessions already: end dev, and start it again", MaxSessions)
 	ErrDecided   = errors.New("the session has its outcome already, or is not known")
-	ErrNoAttempt = errors.New("no event of this session waits to be posted again")
+	ErrNoAttempt = admin.ErrNoAttempt
 )
 
 // Watch calls the function for each session as it stands, with Polled, and then
@@ -124,12 +123,12 @@ func (s *Stage) Decide(token string, d Decision) error {
 
 // PostNow has an event that waits for its next attempt posted at once. It
 // returns ErrNoAttempt if none waits.
-func (s *Stage) PostNow(token string) error {
-	err := asynq.NewInspectorFromRedisClient(s.stack.client).RunTask(queue.Deliver, tasks.DefaultAccount+":"+token)
+func (s *Stage) PostNow(ctx context.Context, token string) error {
+	name, err := session.NewName(session.DefaultAccount, token)
 	if err != nil {
 		return ErrNoAttempt
 	}
-	return nil
+	return s.sessions.PostNow(ctx, name)
 }
 
 // Sessions are all sessions as they stand, in the order of their start.
@@ -194,7 +193,6 @@ const lookEvery = 500 * time.Millisecond
 // followPlans notes, until ctx ends, when events that were not delivered are
 // posted again.
 func (s *Stage) followPlans(ctx context.Context) {
-	sessions := admin.New(s.stack.client)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -207,18 +205,18 @@ func (s *Stage) followPlans(ctx context.Context) {
 			if session.FinalAt.IsZero() || session.Delivered || session.GivenUp {
 				continue
 			}
-			s.plan(ctx, sessions, session.Token)
+			s.plan(ctx, session.Token)
 		}
 	}
 }
 
 // plan notes when the event of a session is posted again.
-func (s *Stage) plan(ctx context.Context, sessions *admin.Sessions, token string) {
+func (s *Stage) plan(ctx context.Context, token string) {
 	name, err := session.NewName(session.DefaultAccount, token)
 	if err != nil {
 		return
 	}
-	if status, err := sessions.Status(ctx, name); err == nil {
+	if status, err := s.sessions.Status(ctx, name); err == nil {
 		s.board.planned(status)
 	}
 }

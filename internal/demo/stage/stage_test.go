@@ -30,8 +30,10 @@ func TestStage_RefusesWhatCannotBeDone(t *testing.T) {
 	if err != nil || session.Note != "waits for you" {
 		t.Fatalf("got %+v, %v", session, err)
 	}
-	if err := stage.PostNow(session.Token); !errors.Is(err, ErrNoAttempt) {
-		t.Errorf("posting what does not wait: %v", err)
+	for _, token := range []string{session.Token, "unknown", "no token"} {
+		if err := stage.PostNow(t.Context(), token); !errors.Is(err, ErrNoAttempt) {
+			t.Errorf("posting what does not wait: %q: %v", token, err)
+		}
 	}
 	if err := stage.Decide(session.Token, WalkAway); err != nil {
 		t.Error(err)
