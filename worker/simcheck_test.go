@@ -276,8 +276,6 @@ func (c *simCase) unnoted(p, repeated *simPost) string {
 	case repeated.by == p.by: // who heard a 2xx insists on the note, and posts no more
 	case c.world.log.wayWas(p.by.name, toRedis, next.Add(-simNoted), next):
 		return "the sender could not reach Redis to note the 2xx"
-	case c.world.log.find(next.Add(-simRedialed), next, nil, redisIll) != nil:
-		return "Redis was back a moment ago, and the sender had not dialled it yet"
 	}
 	return ""
 }
@@ -285,10 +283,6 @@ func (c *simCase) unnoted(p, repeated *simPost) string {
 // simNoted is how long after its way to Redis is open again a process may take to
 // write a note that waited for that.
 const simNoted = 2 * time.Second
-
-// simRedialed is how long after Redis is back a process may not know it: go-redis
-// pauses between its own tries, and each try of a note has several of them.
-const simRedialed = 1500 * time.Millisecond
 
 // disturbed reports whether a process's ways, or Redis, were in trouble.
 func (c *simCase) disturbed(p *simProcess, from, to time.Time) bool {

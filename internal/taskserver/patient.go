@@ -40,9 +40,12 @@ type patient struct {
 
 const (
 	refusalPause = 100 * time.Millisecond
+	// redialPause is how long a process may not know that Redis is back: after many
+	// refused connections go-redis dials once a second, and refuses commands meanwhile.
+	redialPause = time.Second
 	// notesFirst is from the last refusal to what waits for notes. Notes are tried again
 	// each insist.LongestPause.
-	notesFirst = refusalPause + 3*insist.LongestPause
+	notesFirst = refusalPause + redialPause + 2*insist.LongestPause
 )
 
 // EvalSha is what every script of asynq's runs by.
