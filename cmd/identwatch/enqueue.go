@@ -189,8 +189,7 @@ func chooseAccount(flag string, accounts []string) (string, error) {
 // openEnqueueRedis leaves the repeating to the intake, which knows that a
 // duplicate may be its own.
 func openEnqueueRedis(rawURL config.Secret[string]) (redis.UniversalClient, error) {
-	once := withSetting(rawURL.Reveal(), "max_retries", "-1")
-	return tasks.OpenRedis(withSetting(once, "pool_size", "64"))
+	return tasks.OpenRedis(withSetting(rawURL.Reveal(), "max_retries", "-1"))
 }
 
 // concludeEnqueue writes the summary and says how the command ends.

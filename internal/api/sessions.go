@@ -1,13 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/session"
@@ -163,20 +162,15 @@ func (a *API) createMany(ctx context.Context, c call) (answer, error) {
 // batch is what is known of the sessions of a request.
 type batch struct {
 	results  []BatchResult
-	sessions []placed // to enqueue
-}
-
-// placed is a session with its place in a batch.
-type placed struct {
-	tasks.Session
-	at int
+	sessions []tasks.Session // to enqueue
+	places   []int           // of those among the results
 }
 
 // names are those of the sessions to enqueue.
 func (b batch) names() []session.Name {
 	names := make([]session.Name, len(b.sessions))
 	for i, s := range b.sessions {
-		names[i] = nameOf(s.Session)
+		names[i] = nameOf(s)
 	}
 	return names
 }
@@ -214,39 +208,26 @@ func (a *account) judge(ctx context.Context, bodies []json.RawMessage) (batch, e
 			b.results[i] = BatchResult{Token: session.Token, Result: duplicate}
 		default:
 			seen[session.Token] = true
-			b.sessions = append(b.sessions, placed{session, i})
+			b.sessions, b.places = append(b.sessions, session), append(b.places, i)
 		}
 	}
 	return b, nil
 }
 
-// batchWidth is how many sessions of a batch are on their way to Redis at once.
-const batchWidth = 16
-
-// enqueueAll enqueues what is to be enqueued of a batch.
+// enqueueAll enqueues what is to be enqueued of a batch. Its error is one of Redis;
+// then it may have enqueued some, and repeating the batch is safe.
 func (a *account) enqueueAll(ctx context.Context, b batch) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(batchWidth)
-	for _, session := range b.sessions {
-		group.Go(func() error {
-			result, err := a.enqueue(ctx, session.Session)
-			b.results[session.at] = result
-			return err
-		})
+	var failed error
+	for i, err := range a.client.EnqueueMany(ctx, b.sessions) {
+		result := BatchResult{Token: b.sessions[i].Token, Result: enqueued}
+		switch {
+		case errors.Is(err, tasks.ErrDuplicate):
+			result.Result = duplicate
+		case err != nil:
+			failed = cmp.Or(failed, err)
+			continue
+		}
+		b.results[b.places[i]] = result
 	}
-	return group.Wait()
-}
-
-func (a *account) enqueue(ctx context.Context, session tasks.Session) (BatchResult, error) {
-	if err := ctx.Err(); err != nil {
-		return BatchResult{}, err
-	}
-	err := a.client.Enqueue(ctx, session)
-	if errors.Is(err, tasks.ErrDuplicate) {
-		return BatchResult{Token: session.Token, Result: duplicate}, nil
-	}
-	if err != nil {
-		return BatchResult{}, err
-	}
-	return BatchResult{Token: session.Token, Result: enqueued}, nil
+	return failed
 }

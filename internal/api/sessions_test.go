@@ -142,7 +142,7 @@ func TestBatch_AnswersForEachInOrder(t *testing.T) {
 
 func TestBatch_TakesAThousandAndNoMore(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newDeskOn(t, redistest.Start(t).Client())
 	d.api.patience = time.Minute // for the race detector on a busy machine
 	shop := d.as("shop")
 	var sessions []any

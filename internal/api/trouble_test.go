@@ -79,8 +79,7 @@ func TestRedis_ThatNeverAnswersIsA503InTime(t *testing.T) {
 // Redis fails in the middle of a batch: what is in, is in, and repeating tells.
 func TestBatch_RepeatedAfterRedisFailedInBetween(t *testing.T) {
 	t.Parallel()
-	rdb, mini := redistest.Embedded()
-	t.Cleanup(func() { rdb.Close(); mini.Close() })
+	rdb := redistest.Start(t).Client()
 	d := newDeskOn(t, rdb)
 	d.as("shop").do(http.MethodPost, "/v1/sessions", aSession("first")).session(http.StatusAccepted) // loads the scripts
 	hook := &failing{after: 13}
@@ -213,15 +212,32 @@ func (f *failing) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (f *failing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if strings.HasPrefix(cmd.Name(), "eval") && f.seen.Add(1) > f.after && !f.healed.Load() {
-			err := errors.New("ERR no more")
-			cmd.SetErr(err)
-			return err
+		if f.fails(cmd) {
+			return cmd.Err()
 		}
 		return next(ctx, cmd)
 	}
 }
 
 func (f *failing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for i, cmd := range cmds {
+			if f.fails(cmd) {
+				for _, after := range cmds[i+1:] {
+					after.SetErr(cmd.Err())
+				}
+				return errors.Join(cmd.Err(), next(ctx, cmds[:i]))
+			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// fails reports whether a command fails, and lets it.
+func (f *failing) fails(cmd redis.Cmder) bool {
+	if !strings.HasPrefix(cmd.Name(), "eval") || f.seen.Add(1) <= f.after || f.healed.Load() {
+		return false
+	}
+	cmd.SetErr(errors.New("ERR no more"))
+	return true
 }

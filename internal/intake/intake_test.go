@@ -20,15 +20,26 @@ type queue struct {
 	mu     sync.Mutex
 	script map[string][]error
 	tries  map[string]int
+	groups []int         // their sizes
 	block  chan struct{} // nil answers at once
 }
 
-func (q *queue) Enqueue(ctx context.Context, s tasks.Session) error {
+func (q *queue) EnqueueMany(ctx context.Context, sessions []tasks.Session) (results []error) {
+	q.mu.Lock()
+	q.groups = append(q.groups, len(sessions))
+	q.mu.Unlock()
 	if q.block != nil {
 		<-q.block
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	for _, s := range sessions {
+		results = append(results, q.enqueue(ctx, s))
+	}
+	return results
+}
+
+func (q *queue) enqueue(ctx context.Context, s tasks.Session) error {
 	if q.tries == nil {
 		q.tries = map[string]int{}
 	}
@@ -60,7 +71,7 @@ func TestRun_CountsAndRefuses(t *testing.T) {
 	t.Parallel()
 	q := &queue{script: map[string][]error{"known": {tasks.ErrDuplicate}}}
 	tally, refused, err := enqueue(t, t.Context(), q, "a", "known", "not a token", "b")
-	slices.Sort(refused)
+	slices.Sort(refused) // two groups may be under way
 	if err != nil || tally != (Tally{Enqueued: 2, Refused: 2}) || !slices.Equal(refused, []string{"known", "not a token"}) {
 		t.Errorf("got %+v, %q, %v", tally, refused, err)
 	}
@@ -92,6 +103,11 @@ func TestRun_EndsWhereRedisDoesNotAnswer(t *testing.T) {
 		if !errors.Is(err, errLost) || tally.Refused != 0 || q.tries["down"] != tries {
 			t.Errorf("got %+v, %v after %d tries", tally, err, q.tries["down"])
 		}
+		for token, n := range q.tries {
+			if token != "down" && n != 1 {
+				t.Errorf("%s was answered, and tried %d times", token, n)
+			}
+		}
 	})
 }
 
@@ -105,20 +121,47 @@ func TestRun_CountsWhatIsUnderWayWhenItIsInterrupted(t *testing.T) {
 			cancel()
 			close(q.block)
 		}()
-		tokens := strings.Fields(strings.Repeat("t ", 1000))
+		tokens := strings.Fields(strings.Repeat("t ", 10*workers*groupSize))
 		tally, _, err := enqueue(t, ctx, q, tokens...)
-		if !errors.Is(err, context.Canceled) || tally.Enqueued != workers {
-			t.Errorf("got %+v, %v, want the %d that were under way", tally, err, workers)
+		underWay := 0
+		for _, size := range q.groups {
+			underWay += size
+		}
+		if !errors.Is(err, context.Canceled) || len(q.groups) != workers || tally.Enqueued != underWay {
+			t.Errorf("got %+v, %v, want the %d of %d groups that were under way", tally, err, underWay, workers)
 		}
 	})
 }
 
+func TestRun_GroupsWhatIsThereAndWaitsForNoMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := &queue{}
+		in := &Intake{Queue: q, Template: tasks.Session{Method: tasks.SmartID}, Refused: func(Item, error) {}}
+		const many = 10 * groupSize
+		err := in.Run(t.Context(), func(yield func(Item) bool) {
+			yield(Item{Token: "typed"})
+			synctest.Wait()
+			if in.Tally() != (Tally{Enqueued: 1}) {
+				t.Errorf("somebody typed a token and waits: %+v", in.Tally())
+			}
+			for i := range many {
+				yield(Item{Token: fmt.Sprint("t", i)})
+			}
+		})
+		if err != nil || in.Tally() != (Tally{Enqueued: 1 + many}) || slices.Max(q.groups) > groupSize || len(q.groups) > many/2 {
+			t.Errorf("%+v, %v, in groups of %v", in.Tally(), err, q.groups)
+		}
+	})
+}
+
+// What stands before the end of a stream that breaks is in.
 func TestRun_ReportsAStreamThatBreaks(t *testing.T) {
 	t.Parallel()
 	broken := io.MultiReader(strings.NewReader("a\nb\n"), iotest.ErrReader(errLost))
 	in := &Intake{Queue: &queue{}, Template: tasks.Session{Method: tasks.SmartID}, Refused: func(Item, error) {}}
-	if err := in.Run(t.Context(), Lines(broken)); !errors.Is(err, errLost) {
-		t.Errorf("got %v", err)
+	if err := in.Run(t.Context(), Lines(broken)); !errors.Is(err, errLost) || in.Tally() != (Tally{Enqueued: 2}) {
+		t.Errorf("got %+v, %v", in.Tally(), err)
 	}
 }
 

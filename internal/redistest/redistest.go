@@ -146,6 +146,7 @@ func (s *Server) Client() *redis.Client {
 
 // Embedded returns a client of an embedded Redis over in-memory connections, so
 // that it works within a testing/synctest bubble too, where the caller closes both.
+// Those connections hold nothing: a pipeline whose answers are over 4 KiB hangs.
 func Embedded() (*redis.Client, *miniredis.Miniredis) {
 	m := miniredis.NewMiniRedis()
 	return redis.NewClient(&redis.Options{
