@@ -9,6 +9,7 @@ import (
 	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/settings"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -44,7 +45,7 @@ func runAnswer(cmd *cobra.Command, token, account string) error {
 	}
 	cfg, err := config.LoadAnswer(config.Check[config.Answer]{
 		Names: []string{"REDIS_URL"},
-		Find:  func(cfg config.Answer) error { return checkRedisURL(cfg.RedisURL) },
+		Find:  func(cfg config.Answer) error { return settings.CheckRedisURL(cfg.RedisURL) },
 	})
 	if err != nil {
 		return err

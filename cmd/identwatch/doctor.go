@@ -12,6 +12,7 @@ import (
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/doctor"
 	"github.com/identwatch/identwatch/internal/marksign"
+	"github.com/identwatch/identwatch/internal/settings"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -58,7 +59,7 @@ Exit codes: 0 nothing failed, 1 a check failed, 2 wrong usage or configuration.`
 }
 
 func runDoctor(cmd *cobra.Command, flags doctorFlags) error {
-	cfg, err := config.LoadServe(serveChecks)
+	cfg, err := config.LoadServe(settings.Checks)
 	if faults, wrong := errors.AsType[*config.Faults](err); wrong {
 		return flags.report(cmd, []doctor.Check{misconfigured(faults)}, errReportedUsage)
 	}
@@ -109,7 +110,7 @@ func (f doctorFlags) report(cmd *cobra.Command, checks []doctor.Check, failed er
 // examined is what the configuration names, put together as serve does. It
 // connects to nothing.
 func examined(cfg config.Serve) (doctor.Options, error) {
-	accounts, err := newAccounts(cfg, closedTo(cfg))
+	accounts, err := settings.NewAccounts(cfg, settings.ClosedTo(cfg))
 	if err != nil {
 		return doctor.Options{}, err
 	}
@@ -121,16 +122,12 @@ func examined(cfg config.Serve) (doctor.Options, error) {
 		}
 		opts.Accounts = append(opts.Accounts, patient)
 	}
-	opts.Redis, err = tasks.OpenRedis(withSetting(cfg.RedisURL.Reveal(), "max_retries", "-1")) // once shows it
+	opts.Redis, err = tasks.OpenRedis(settings.WithSetting(cfg.RedisURL.Reveal(), "max_retries", "-1")) // once shows it
 	return opts, err
 }
 
-func examinedAccount(a account) (doctor.Account, error) {
-	signer, _, err := newSigner(a.Account)
-	if err != nil {
-		return doctor.Account{}, err
-	}
-	secrets, err := parseSecrets(a.WebhookSecrets.Reveal())
+func examinedAccount(a settings.Account) (doctor.Account, error) {
+	secrets, err := settings.ParseSecrets(a.WebhookSecrets.Reveal())
 	if err != nil {
 		return doctor.Account{}, err
 	}
@@ -139,17 +136,14 @@ func examinedAccount(a account) (doctor.Account, error) {
 		return doctor.Account{}, err
 	}
 	return doctor.Account{
-		Name: a.Name, MarkSign: upstream, Host: address.HostOf(a.MarkSignURL), Sender: a.sender, CallbackURL: a.CallbackURL,
-		Signer: signer, Secrets: secrets, PublicKey: a.signs, APIKeys: len(a.APIKeys.Reveal()),
+		Name: a.Name, MarkSign: upstream, Host: address.HostOf(a.MarkSignURL), Sender: a.Sender, CallbackURL: a.CallbackURL,
+		Signer: a.Signer, Secrets: secrets, PublicKey: a.PublicKey, APIKeys: len(a.APIKeys.Reveal()),
 	}, nil
 }
 
 // configured is the check of a configuration without faults.
 func configured(cfg config.Serve) doctor.Check {
-	names := make([]string, len(cfg.Accounts))
-	for i, a := range cfg.Accounts {
-		names[i] = a.Name
-	}
+	names := accountNames(cfg)
 	detail := "1 account: "
 	if len(names) > 1 {
 		detail = fmt.Sprint(len(names), " accounts: ")

@@ -15,6 +15,7 @@ import (
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/hostlist"
 	"github.com/identwatch/identwatch/internal/intake"
+	"github.com/identwatch/identwatch/internal/settings"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -119,7 +120,7 @@ func runEnqueue(cmd *cobra.Command, args []string, flags enqueueFlags) error {
 	}
 	cfg, err := config.LoadEnqueue(config.Check[config.Enqueue]{
 		Names: []string{"REDIS_URL"},
-		Find:  func(cfg config.Enqueue) error { return checkRedisURL(cfg.RedisURL) },
+		Find:  func(cfg config.Enqueue) error { return settings.CheckRedisURL(cfg.RedisURL) },
 	})
 	if err != nil {
 		return err
@@ -135,11 +136,11 @@ func runEnqueue(cmd *cobra.Command, args []string, flags enqueueFlags) error {
 		return err
 	}
 	defer func() { _ = rdb.Close() }()
-	keys, err := parseTaskKeys(cfg.TaskKeys[settingsOf(cfg, template.Account)])
+	keys, err := settings.ParseTaskKeys(cfg.TaskKeys[settingsOf(cfg, template.Account)])
 	if err != nil {
 		return err
 	}
-	client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb, Retention: flags.retention, PayloadKey: signingKey(keys)})
+	client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb, Retention: flags.retention, PayloadKey: settings.SigningKey(keys)})
 	if err != nil {
 		return err
 	}
@@ -189,7 +190,7 @@ func chooseAccount(flag string, accounts []string) (string, error) {
 // openEnqueueRedis leaves the repeating to the intake, which knows that a
 // duplicate may be its own.
 func openEnqueueRedis(rawURL config.Secret[string]) (redis.UniversalClient, error) {
-	return tasks.OpenRedis(withSetting(rawURL.Reveal(), "max_retries", "-1"))
+	return tasks.OpenRedis(settings.WithSetting(rawURL.Reveal(), "max_retries", "-1"))
 }
 
 // concludeEnqueue writes the summary and says how the command ends.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/httpd"
+	"github.com/identwatch/identwatch/internal/service"
 )
 
 func newHealth() *cobra.Command {
@@ -74,7 +75,7 @@ func askReady(ctx context.Context, url string) (details []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("not known to be ready: %w", err)
 	}
-	var answer readiness
+	var answer service.Readiness
 	if json.Unmarshal(body, &answer) == nil && len(answer.Reasons) > 0 {
 		return nil, fmt.Errorf("not ready: %s", strings.Join(answer.Reasons, "; "))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/settings"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -21,7 +22,7 @@ import (
 func openInspected() (redis.UniversalClient, []string, error) {
 	cfg, err := config.LoadInspect(config.Check[config.Inspect]{
 		Names: []string{"REDIS_URL"},
-		Find:  func(cfg config.Inspect) error { return checkRedisURL(cfg.RedisURL) },
+		Find:  func(cfg config.Inspect) error { return settings.CheckRedisURL(cfg.RedisURL) },
 	})
 	if err != nil {
 		return nil, nil, err
@@ -54,9 +55,14 @@ func checkAccount(account string) error {
 	return usageOf(err)
 }
 
+// redisTimeout bounds the question whether Redis can be used.
+const redisTimeout = 5 * time.Second
+
 // explainRedis says of an error, where it is so, that Redis cannot be used.
 func explainRedis(ctx context.Context, rdb redis.UniversalClient, err error) error {
-	if cause := ping(ctx, rdb); cause != nil {
+	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	defer cancel()
+	if cause := rdb.Ping(ctx).Err(); cause != nil {
 		return fmt.Errorf("Redis at REDIS_URL cannot be used: %w", cause) //nolint:staticcheck // Redis is a name
 	}
 	return err

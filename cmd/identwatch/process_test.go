@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -13,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/config/configtest"
 )
 
 // patience is how long a test waits for what should come at once or in seconds.
@@ -146,26 +145,13 @@ func getJSON(t *testing.T, url string, into any) {
 }
 
 // key is base64 of n bytes.
-func key(n int, fill byte) string {
-	return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{fill}, n))
-}
+func key(n int, fill byte) string { return configtest.Key(n, fill) }
 
 // environmentOf sets these variables and clears all others of identwatch.
 func environmentOf(t *testing.T, variables map[string]string) {
 	t.Helper()
-	for _, s := range config.Settings() {
-		t.Setenv(s.Name, "")
-		t.Setenv(s.Name+"_FILE", "")
-	}
-	for name, value := range variables {
-		t.Setenv(name, value)
-	}
+	configtest.Set(t, variables)
 }
 
 // secrets are what serve requires beside Redis.
-func secrets() map[string]string {
-	return map[string]string{
-		"MARKSIGN_ACCESS_TOKEN": "access-token-1", "WEBHOOK_SECRETS": "whsec_" + key(32, 1), "OUTCOME_KEYS": key(32, 2),
-		"LISTEN": "127.0.0.1:0",
-	}
-}
+func secrets() map[string]string { return configtest.Secrets() }

@@ -13,6 +13,7 @@ import (
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/httpd"
 	"github.com/identwatch/identwatch/internal/receiver"
+	"github.com/identwatch/identwatch/internal/settings"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -63,7 +64,7 @@ func (f receiveFlags) verifier() (webhook.Verifier, error) {
 	if err != nil {
 		return webhook.Verifier{}, err
 	}
-	secrets, err := parseSecrets(cfg.WebhookSecrets.Reveal())
+	secrets, err := settings.ParseSecrets(cfg.WebhookSecrets.Reveal())
 	if err != nil {
 		return webhook.Verifier{}, usagef("WEBHOOK_SECRETS: %w", err)
 	}

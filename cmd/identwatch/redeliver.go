@@ -20,6 +20,7 @@ import (
 	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/settings"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -95,7 +96,7 @@ func (f redeliverFlags) sinceTime() (time.Time, error) {
 func runRedeliver(cmd *cobra.Command, args []string, flags redeliverFlags) error {
 	cfg, err := config.LoadRedeliver(config.Check[config.Redeliver]{
 		Names: []string{"REDIS_URL"},
-		Find:  func(cfg config.Redeliver) error { return checkRedisURL(cfg.RedisURL) },
+		Find:  func(cfg config.Redeliver) error { return settings.CheckRedisURL(cfg.RedisURL) },
 	})
 	if err != nil {
 		return err

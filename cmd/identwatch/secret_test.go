@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/settings"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -39,12 +40,16 @@ func TestSecret_MakesAllThatServeNeeds(t *testing.T) {
 	public := variables["WEBHOOK_PUBLIC_KEY"]
 	variables["REDIS_URL"], variables["MARKSIGN_ACCESS_TOKEN"] = "redis://127.0.0.1:1", "access-token-1"
 	environmentOf(t, variables)
-	cfg, err := config.LoadServe(serveChecks)
+	cfg, err := config.LoadServe(settings.Checks)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, key, err := newSigner(cfg.Accounts[0]); err != nil || key.String() != public {
-		t.Errorf("the public key is %s, printed was %s, %v", key, public, err)
+	accounts, err := settings.NewAccounts(cfg, settings.ClosedTo(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key := accounts[0].PublicKey.String(); key != public {
+		t.Errorf("the public key is %s, printed was %s", key, public)
 	}
 }
 

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/receiver"
@@ -218,15 +216,5 @@ func TestServe_LogsThePublicKeyThatReceiversNeed(t *testing.T) {
 	serve, _ := startServe(t)
 	if got := serve.stderr.match(t, `"public_key":"([^"]+)"`); got != signing.Public().String() {
 		t.Errorf("got %s", got)
-	}
-}
-
-func TestFindRedis_ReturnsWhenToldToStop(t *testing.T) {
-	t.Parallel()
-	rdb := redistest.Start(t).Client()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
-	defer cancel()
-	if unsafe, err := findRedis(ctx, rdb, nil); err != nil || unsafe != nil {
-		t.Errorf("got %v, %v", unsafe, err)
 	}
 }

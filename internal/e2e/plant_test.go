@@ -28,7 +28,7 @@ var defects = []plant{
 	{"webhook", "Send", `plantedPanic("panicpost", string($3), string($3))`},
 	{"internal/remove", "Attempt", `plantedPanic("panicremove", $2.Token)`},
 	{"worker", "follow", `plantedPanic("panicfollow", string($1.Payload()), $r.opts.Accounts[0].MarkSign.AccessToken)`},
-	{"cmd/identwatch", "probes", `$1 = plantedProbe($1)`},
+	{"internal/service", "probes", `$1 = plantedProbe($1)`},
 
 	{"internal/deliver", "send", `plantedLeak($0, $r.opts.Log, $3.Body)`},
 	{"internal/deliver", "Run", `if err := plantedError($1.Payload()); err != nil { return err }`},
@@ -58,7 +58,7 @@ func plantedError(payload []byte) error { return defect.PlantedError(payload) }
 import "github.com/identwatch/identwatch/internal/defect"
 func plantedResult(payload []byte) string { return defect.PlantedResult(payload) }
 `,
-	"cmd/identwatch": "package main\n" + probeHelper,
+	"internal/service": "package service\n" + probeHelper,
 }
 
 // panicHelper panics at most four times for each session whose token is in a

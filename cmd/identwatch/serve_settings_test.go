@@ -1,13 +1,8 @@
 package main
 
 import (
-	"maps"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/identwatch/identwatch/internal/config"
-	"github.com/identwatch/identwatch/worker"
 )
 
 // signingKeyOfTwoHalves is a key whose halves do not belong together, which only
@@ -69,48 +64,5 @@ func TestServe_ReportsWhatOnlyItsPartsSee(t *testing.T) {
 				t.Errorf("exit %d, got %s\nwant %s, and nothing else", code, stderr, test.want)
 			}
 		})
-	}
-}
-
-func TestServe_TakesAListOfSentinels(t *testing.T) {
-	variables := secrets()
-	variables["REDIS_URL"] = "redis-sentinel://user:pass@h1:26379,h2:26379/0?master=name"
-	environmentOf(t, variables)
-	if _, err := config.LoadServe(serveChecks); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestWorkerOptions_CarryEverySetting(t *testing.T) {
-	variables := secrets()
-	maps.Copy(variables, map[string]string{
-		"REDIS_URL": "redis://127.0.0.1:1", "MARKSIGN_URL": "http://localhost:1/base", "MARKSIGN_LOCALE": "en",
-		"CALLBACK_URL": "https://example.com/", "POLL_PACE": "2s,1m:10s", "POLL_RATE": "7", "POLL_WORKERS": "8", "FOLLOW_LIMIT": "9",
-		"LEASE": "4s", "SESSION_TIMEOUT": "11m", "DELIVERY_WINDOW": "12h", "DELIVERY_TIMEOUT": "13s", "DELIVERY_CONCURRENCY": "14",
-		"REDELIVERY_WINDOW": "0", "SHUTDOWN_TIMEOUT": "16s",
-	})
-	environmentOf(t, variables)
-	cfg, err := config.LoadServe(serveChecks)
-	if err != nil {
-		t.Fatal(err)
-	}
-	accounts, err := newAccounts(cfg, closedTo(cfg))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := workerOptions(cfg, accounts, nil, nil)
-	account := got.Accounts[0]
-	if account.Name != "default" || account.Sender == nil || account.MarkSign != (worker.MarkSign{BaseURL: "http://localhost:1/base", AccessToken: "access-token-1", Locale: "en"}) ||
-		account.CallbackURL != "https://example.com/" || got.PollRate != 7 || got.PollWorkers != 8 || got.FollowLimit != 9 ||
-		got.Lease != 4*time.Second || got.SessionTimeout != 11*time.Minute || got.DeliveryWindow != 12*time.Hour ||
-		got.DeliveryTimeout != 13*time.Second || got.DeliveryConcurrency != 14 || got.ShutdownTimeout != 16*time.Second {
-		t.Errorf("got %+v", got)
-	}
-	if got.RedeliveryWindow >= 0 {
-		t.Errorf("a redelivery window of 0 became %v, which is not to erase at once", got.RedeliveryWindow)
-	}
-	want := worker.Pace{{From: 0, Every: 2 * time.Second}, {From: time.Minute, Every: 10 * time.Second}}
-	if len(got.Pace) != 2 || got.Pace[0] != want[0] || got.Pace[1] != want[1] {
-		t.Errorf("got pace %v", got.Pace)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"context"
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// readiness is the answer of /readyz.
-type readiness struct {
+// Readiness is the answer of /readyz.
+type Readiness struct {
 	Ready bool `json:"ready"`
 	// Reasons say why not, in words that are safe to show.
 	Reasons []string `json:"reasons,omitempty"`
@@ -44,7 +44,7 @@ func probes(stopping <-chan struct{}, stands func(context.Context) standing) htt
 }
 
 func answerReadiness(w http.ResponseWriter, s standing) {
-	answer, status := readiness{Ready: len(s.reasons) == 0, Reasons: s.reasons, Details: s.details}, http.StatusOK
+	answer, status := Readiness{Ready: len(s.reasons) == 0, Reasons: s.reasons, Details: s.details}, http.StatusOK
 	if !answer.Ready {
 		status = http.StatusServiceUnavailable
 	}

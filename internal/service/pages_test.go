@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"encoding/hex"
@@ -10,7 +10,9 @@ import (
 
 	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/config/configtest"
 	"github.com/identwatch/identwatch/internal/redistest"
+	"github.com/identwatch/identwatch/internal/settings"
 )
 
 func TestMonitorPage_NeedsAPassword(t *testing.T) {
@@ -22,7 +24,7 @@ func TestMonitorPage_NeedsAPassword(t *testing.T) {
 		t.Error("there is a page without a password")
 	}
 	cfg.MonitorPassword = config.NewSecret("correct horse battery")
-	s := &service{metrics: newRegistry(), api: api.Off(), monitor: newMonitor(cfg, rdb, nil, nil)}
+	s := &Service{metrics: newRegistry(), api: api.Off(), monitor: newMonitor(cfg, rdb, nil, nil)}
 	page := s.pages(nil)
 	for _, ask := range []struct {
 		method, password string
@@ -44,11 +46,11 @@ func TestMonitorPage_NeedsAPassword(t *testing.T) {
 
 func TestAPI_WithoutAKeySaysWhichSettingMakesOne(t *testing.T) {
 	t.Parallel()
-	handler, err := newAPI(config.Serve{}, []account{{}}, nil, nil, nil)
+	handler, err := newAPI(config.Serve{}, []settings.Account{{}}, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages := (&service{metrics: newRegistry(), api: handler}).pages(nil)
+	pages := (&Service{metrics: newRegistry(), api: handler}).pages(nil)
 	for _, path := range []string{"/v1/sessions", "/v1/sessions/a", "/v1/openapi.json", "/docs/"} {
 		rec := httptest.NewRecorder()
 		pages.ServeHTTP(rec, httptest.NewRequest(http.MethodPost, path, strings.NewReader("{}")))
@@ -65,17 +67,17 @@ func TestAPI_HasTheRateOfItsSetting(t *testing.T) {
 	rdb, m := redistest.Embedded()
 	t.Cleanup(func() { _ = rdb.Close(); m.Close() })
 	hash := api.HashKey("iwk_1")
-	variables := secrets()
+	variables := configtest.Secrets()
 	variables["REDIS_URL"], variables["CALLBACK_URL"] = "redis://127.0.0.1:1", "https://app.example/"
 	variables["API_KEYS"] = "sha256:" + hex.EncodeToString(hash[:])
 	for rate, want := range map[string]string{"2000": `"account";q=2000;w=1`, "0": ""} {
 		variables["API_RATE"] = rate
-		environmentOf(t, variables)
-		cfg, err := config.LoadServe(serveChecks)
+		configtest.Set(t, variables)
+		cfg, err := config.LoadServe(settings.Checks)
 		if err != nil {
 			t.Fatal(err)
 		}
-		accounts, err := newAccounts(cfg, closedTo(cfg))
+		accounts, err := settings.NewAccounts(cfg, settings.ClosedTo(cfg))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"context"
@@ -7,38 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/time/rate"
 
-	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/redisinfo"
-	"github.com/identwatch/identwatch/tasks"
 )
-
-// checkRedisURL is the part of REDIS_URL that only the client can judge.
-func checkRedisURL(rawURL config.Secret[string]) error {
-	rdb, err := tasks.OpenRedis(rawURL.Reveal())
-	if err != nil {
-		return fmt.Errorf("is %w", err)
-	}
-	return rdb.Close()
-}
-
-// withSetting sets one of the client's settings in a redis:// or rediss:// URL
-// that does not set it. URLs of the other schemes have no settings.
-func withSetting(rawURL, name, value string) string {
-	base, query, _ := strings.Cut(rawURL, "?")
-	settings, err := url.ParseQuery(query)
-	if err != nil || settings.Has(name) || !strings.HasPrefix(base, "redis://") && !strings.HasPrefix(base, "rediss://") {
-		return rawURL
-	}
-	settings.Set(name, value)
-	return base + "?" + settings.Encode()
-}
 
 const (
 	redisPause   = 500 * time.Millisecond // between two tries

@@ -3,9 +3,7 @@
 package main
 
 import (
-	"bytes"
 	"errors"
-	"log/slog"
 	"maps"
 	"os"
 	"os/signal"
@@ -13,10 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
-	"time"
 
-	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/redistest"
 )
 
@@ -34,45 +29,6 @@ func tokenFile(t *testing.T, variable, text string) (write func(text string)) {
 	t.Setenv(strings.TrimSuffix(variable, "_FILE"), "")
 	t.Setenv(variable, path)
 	return write
-}
-
-// TestTokens_TakeAChangedFile reads in virtual time.
-func TestTokens_TakeAChangedFile(t *testing.T) {
-	variables := secrets()
-	variables["REDIS_URL"] = "redis://127.0.0.1:1"
-	environmentOf(t, variables)
-	write := tokenFile(t, "MARKSIGN_ACCESS_TOKEN_FILE", "first")
-	cfg, err := config.LoadServe(serveChecks)
-	if err != nil {
-		t.Fatal(err)
-	}
-	accounts, err := newAccounts(cfg, closedTo(cfg))
-	if err != nil {
-		t.Fatal(err)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		var got []string
-		var logs bytes.Buffer
-		watching := newTokens(accounts, func(account, token string) error {
-			got = append(got, account+" "+token)
-			return nil
-		}, slog.New(slog.NewTextHandler(&logs, nil)))
-		go watching.watch(t.Context(), nil)
-		for _, text := range []string{"first", "second\n", "", "two words", "two words", "third", "third"} {
-			write(text)
-			time.Sleep(tokenPause + time.Second)
-			synctest.Wait()
-		}
-		if want := "default second, default third"; strings.Join(got, ", ") != want {
-			t.Errorf("got %q, want %s", got, want)
-		}
-		if n := strings.Count(logs.String(), "cannot be read again"); n != 2 {
-			t.Errorf("%d complaints, want one of the empty file and one of the two words:\n%s", n, logs.String())
-		}
-		if strings.Contains(logs.String(), "second") || strings.Contains(logs.String(), "two words") {
-			t.Errorf("the log shows a token:\n%s", logs.String())
-		}
-	})
 }
 
 // TestServe_ReadsTheAccessTokenAgainOnSIGHUP begins with a token that MarkSign

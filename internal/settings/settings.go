@@ -1,34 +1,28 @@
-package main
+package settings
 
 import (
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/closed"
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/hostlist"
-	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
-	"github.com/identwatch/identwatch/worker"
 )
 
-// serveChecks are the faults of the environment that only those see who act on
-// it. They are reported together with all others.
-var serveChecks = config.Checks{
+// Checks find the faults of the environment that only those see who act on it.
+// [config.LoadServe] reports them together with all others.
+var Checks = config.Checks{
 	Service: []config.Check[config.Serve]{
 		{
 			Names: []string{"REDIS_URL"},
-			Find:  func(cfg config.Serve) error { return checkRedisURL(cfg.RedisURL) },
+			Find:  func(cfg config.Serve) error { return CheckRedisURL(cfg.RedisURL) },
 		},
 		{
 			Names: []string{"CALLBACK_ALLOW_NETWORKS"},
 			Find: func(cfg config.Serve) error {
-				_, err := newSender(cfg, throwawaySigner(), closedTo(cfg))
+				_, err := newSender(cfg, throwawaySigner(), ClosedTo(cfg))
 				return refused(err)
 			},
 		},
@@ -37,7 +31,7 @@ var serveChecks = config.Checks{
 		{
 			Names: []string{"WEBHOOK_SECRETS"},
 			Find: func(_ config.Serve, a config.Account) error {
-				secrets, err := parseSecrets(a.WebhookSecrets.Reveal())
+				secrets, err := ParseSecrets(a.WebhookSecrets.Reveal())
 				if err == nil {
 					_, err = webhook.NewSigner(secrets, nil)
 				}
@@ -61,7 +55,7 @@ var serveChecks = config.Checks{
 		{
 			Names: []string{"CALLBACK_URL", "CALLBACK_ALLOW_HTTP", "CALLBACK_ALLOW_NETWORKS"},
 			Find: func(cfg config.Serve, a config.Account) error {
-				sender, err := newSender(cfg, throwawaySigner(), closedTo(cfg))
+				sender, err := newSender(cfg, throwawaySigner(), ClosedTo(cfg))
 				if err != nil {
 					return nil // it is a fault of the networks, and reported so
 				}
@@ -89,7 +83,9 @@ func throwawaySigner() *webhook.Signer {
 	return signer
 }
 
-func parseSecrets(texts []string) ([]webhook.Secret, error) {
+// ParseSecrets reads the secrets that sign events. Its error names an item, and shows
+// nothing of it.
+func ParseSecrets(texts []string) ([]webhook.Secret, error) {
 	secrets := make([]webhook.Secret, 0, len(texts))
 	for i, text := range texts {
 		secret, err := webhook.ParseSecret(text)
@@ -104,7 +100,7 @@ func parseSecrets(texts []string) ([]webhook.Secret, error) {
 // newSigner also returns the public key of the signing key, the zero one where
 // there is none.
 func newSigner(a config.Account) (*webhook.Signer, webhook.PublicKey, error) {
-	secrets, err := parseSecrets(a.WebhookSecrets.Reveal())
+	secrets, err := ParseSecrets(a.WebhookSecrets.Reveal())
 	if err != nil {
 		return nil, webhook.PublicKey{}, err
 	}
@@ -121,8 +117,8 @@ func newSigner(a config.Account) (*webhook.Signer, webhook.PublicKey, error) {
 	return signer, key.Public(), err
 }
 
-// closedTo is what callbacks never reach: Redis, and LISTEN.
-func closedTo(cfg config.Serve) *closed.Addresses {
+// ClosedTo is what callbacks never reach: Redis, and LISTEN.
+func ClosedTo(cfg config.Serve) *closed.Addresses {
 	addresses := new(closed.Addresses)
 	addresses.Redis(cfg.RedisURL.Reveal())
 	addresses.Listen(cfg.Listen)
@@ -138,40 +134,4 @@ func newSender(cfg config.Serve, signer *webhook.Signer, shut *closed.Addresses)
 		Timeout:       cfg.DeliveryTimeout,
 		MaxConns:      2 * cfg.DeliveryConcurrency, // first posts, and as many repeated ones
 	})
-}
-
-// workerPool is how many connections to Redis a worker may use at once.
-const workerPool = "64"
-
-func openWorkerRedis(rawURL config.Secret[string]) (redis.UniversalClient, error) {
-	return tasks.OpenRedis(withSetting(rawURL.Reveal(), "pool_size", workerPool))
-}
-
-func workerOptions(cfg config.Serve, accounts []account, rdb redis.UniversalClient, log *slog.Logger) worker.Options {
-	opts := worker.Options{
-		Redis: rdb, OutcomeKeys: cfg.OutcomeKeys.Reveal(),
-		PollRate: cfg.PollRate, PollWorkers: cfg.PollWorkers, FollowLimit: cfg.FollowLimit,
-		Lease: cfg.Lease, SessionTimeout: cfg.SessionTimeout,
-		DeliveryWindow: cfg.DeliveryWindow, DeliveryTimeout: cfg.DeliveryTimeout,
-		DeliveryConcurrency: cfg.DeliveryConcurrency, RedeliveryWindow: cfg.RedeliveryWindow,
-		ShutdownTimeout: cfg.ShutdownTimeout, Logger: log,
-	}
-	if cfg.RedeliveryWindow == 0 {
-		opts.RedeliveryWindow = -1 // there 0 is the default, and negative erases at once
-	}
-	for _, a := range accounts {
-		opts.Accounts = append(opts.Accounts, a.options())
-	}
-	for _, step := range cfg.Pace {
-		opts.Pace = append(opts.Pace, worker.PaceStep{From: step.From, Every: step.Every})
-	}
-	return opts
-}
-
-func newLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: level}
-	if format == "text" {
-		return slog.New(slog.NewTextHandler(w, opts))
-	}
-	return slog.New(slog.NewJSONHandler(w, opts))
 }

@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"net"
@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/config/configtest"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -30,19 +31,19 @@ func TestSender_ReachesNeitherRedisNorTheServiceItself(t *testing.T) {
 		}()
 		addrs = append(addrs, listener.Addr().String())
 	}
-	variables := secrets()
+	variables := configtest.Secrets()
 	variables["REDIS_URL"], variables["LISTEN"] = "redis://"+addrs[0], addrs[1]
 	variables["CALLBACK_ALLOW_NETWORKS"], variables["CALLBACK_ALLOW_HTTP"] = "127.0.0.0/8", "true"
-	environmentOf(t, variables)
-	cfg, err := config.LoadServe(serveChecks)
+	configtest.Set(t, variables)
+	cfg, err := config.LoadServe(Checks)
 	if err != nil {
 		t.Fatal(err)
 	}
-	accounts, err := newAccounts(cfg, closedTo(cfg))
+	accounts, err := NewAccounts(cfg, ClosedTo(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
-	sender := accounts[0].sender
+	sender := accounts[0].Sender
 	for _, addr := range addrs {
 		if err := sender.CheckURL("http://" + addr + "/"); err == nil {
 			t.Errorf("a URL with %s is taken", addr)

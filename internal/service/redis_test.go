@@ -1,29 +1,17 @@
-package main
+package service
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
-)
 
-func TestWithSetting_KeepsWhatTheURLSets(t *testing.T) {
-	t.Parallel()
-	for rawURL, want := range map[string]string{
-		"redis://host":                           "redis://host?pool_size=64",
-		"rediss://:p%40ss@host:6380/3?db=1":      "rediss://:p%40ss@host:6380/3?db=1&pool_size=64",
-		"redis://host?pool_size=5":               "redis://host?pool_size=5",
-		"redis-socket:///run/redis.sock":         "redis-socket:///run/redis.sock",
-		"redis-sentinel://a:1,b:2/0?master=name": "redis-sentinel://a:1,b:2/0?master=name",
-		"redis://host?%zz":                       "redis://host?%zz",
-	} {
-		if got := withSetting(rawURL, "pool_size", "64"); got != want {
-			t.Errorf("%s: got %s, want %s", rawURL, got, want)
-		}
-	}
-}
+	"github.com/identwatch/identwatch/internal/redistest"
+)
 
 // answer is an error that Redis answered.
 type answer string
@@ -53,5 +41,15 @@ func TestRefusedByRedis_TellsRefusalsFromTrouble(t *testing.T) {
 		if got := refusedByRedis(test.err); got != test.want {
 			t.Errorf("%v: got %t, want %t", test.err, got, test.want)
 		}
+	}
+}
+
+func TestFindRedis_ReturnsWhenToldToStop(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
+	defer cancel()
+	if unsafe, err := findRedis(ctx, rdb, nil); err != nil || unsafe != nil {
+		t.Errorf("got %v, %v", unsafe, err)
 	}
 }

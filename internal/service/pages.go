@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"log/slog"
@@ -12,6 +12,7 @@ import (
 	"github.com/identwatch/identwatch/internal/api"
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/monitor"
+	"github.com/identwatch/identwatch/internal/settings"
 )
 
 // newRegistry makes a registry that tells of the process too.
@@ -22,7 +23,7 @@ func newRegistry() *prometheus.Registry {
 }
 
 // pages is everything that is served on LISTEN.
-func (s *service) pages(stopping <-chan struct{}) http.Handler {
+func (s *Service) pages(stopping <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", probes(stopping, s.stands))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
@@ -35,12 +36,12 @@ func (s *service) pages(stopping <-chan struct{}) http.Handler {
 }
 
 // newAPI makes the HTTP API, or what says how to turn it on if no account has a key.
-func newAPI(cfg config.Serve, accounts []account, rdb redis.UniversalClient, metrics prometheus.Registerer, log *slog.Logger) (http.Handler, error) {
+func newAPI(cfg config.Serve, accounts []settings.Account, rdb redis.UniversalClient, metrics prometheus.Registerer, log *slog.Logger) (http.Handler, error) {
 	var users []api.Account
 	for _, a := range accounts {
 		users = append(users, api.Account{
-			Name: a.Name, Keys: a.APIKeys.Reveal(), CallbackURL: a.CallbackURL, Sender: a.sender,
-			CallbackHosts: a.CallbackHosts, PayloadKey: signingKey(a.tasks),
+			Name: a.Name, Keys: a.APIKeys.Reveal(), CallbackURL: a.CallbackURL, Sender: a.Sender,
+			CallbackHosts: a.CallbackHosts, PayloadKey: settings.SigningKey(a.TaskKeys),
 		})
 	}
 	if !api.Enabled(users) {
