@@ -113,7 +113,7 @@ func TestWaiting_AStopHandsTheListOver(t *testing.T) {
 		w.awayUntil(&back)
 		p := w.start()
 		tokens := w.handedMany(60)
-		time.Sleep(10 * time.Minute)
+		time.Sleep(2 * time.Minute)
 		p.stop()
 		w.start()
 		time.Sleep(5 * time.Second)
@@ -198,7 +198,7 @@ func TestWaiting_WhoseTaskIsDeletedIsPostedNoMore(t *testing.T) {
 		if err := w.tasks.DeleteTask(queue.Deliver, "default:a"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(10 * time.Minute)
+		time.Sleep(2 * time.Minute)
 		if n := len(w.receiver.of("a")); n > 3 || p.hosts.Waiting() != 0 {
 			t.Errorf("%d posts, %d in the list", n, p.hosts.Waiting())
 		}
