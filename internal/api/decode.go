@@ -47,7 +47,7 @@ func (a *account) readSession(object json.RawMessage) (tasks.Session, faults) {
 	f.take("token", mustBeString, &s.Token)
 	f.take("method", mustBeString, &s.Method)
 	f.take("locale", mustBeString, &s.Locale)
-	f.take("callback_url", mustBeString, &s.CallbackURL)
+	f.takeCallback(&s.CallbackURL)
 	f.take("reference", mustBeString, &s.Reference)
 	f.take("checks", "must be a list of strings", &s.Checks)
 	f.take("started_at", "must be a time after RFC 3339, such as 2026-11-21T20:50:41Z", &s.StartedAt)
@@ -70,10 +70,18 @@ func (a *account) readTestEvent(body json.RawMessage) (callbackURL string, found
 	if f.left == nil {
 		return "", f.faults
 	}
-	f.take("callback_url", mustBeString, &callbackURL)
+	f.takeCallback(&callbackURL)
 	a.checkCallback(f, callbackURL)
 	f.refuseRest()
 	return a.callback(callbackURL), f.faults
+}
+
+// takeCallback takes a callback URL. An empty one is no URL: the document forbids it.
+func (f *fields) takeCallback(to *string) {
+	if string(f.left["callback_url"]) == `""` {
+		f.note("callback_url", "is empty; leave it out to use the account's own")
+	}
+	f.take("callback_url", mustBeString, to)
 }
 
 // callback is where an event goes.

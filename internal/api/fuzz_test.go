@@ -162,19 +162,26 @@ func (r requests) value(t *rapid.T, s schema) any {
 	return object
 }
 
-// odd values, of which no field takes all.
-var odd = []any{
-	nil, true, -1, 0, json.Number("1e400"), json.Number("-0.0"), "", " ", "\x00", "\u2028", "ä", "..", ".", "a/b", "a:b", "shop:a", "null", "{}",
-	json.RawMessage(`"\ud800"`),
-	[]any{},
-	[]any{nil},
-	[]any{[]any{}},
-	map[string]any{},
-	map[string]any{"token": "a"},
-	[]string{"peps", "sanctions", "peps"},
-	strings.Repeat("a", 127), strings.Repeat("a", 128), strings.Repeat("a", 129), strings.Repeat("ä", 100), strings.Repeat("ä", 101), strings.Repeat("a", 200),
-	strings.Repeat("a", 201), "https://" + strings.Repeat("a", 2040), "https://" + strings.Repeat("a", 2041), "http://app.example", "https://user@app.example",
-	"https://[::1]/", "https://app.example:99999/", "https://%zz/", "2026-02-30T00:00:00Z", "0000-00-00T00:00:00Z", "10000-01-01T00:00:00Z", "2026-11-21",
+// odd draws one of the values of which no field takes all. Each is made anew, because
+// mutate changes what it is given.
+func odd(t *rapid.T, label string) any {
+	return rapid.SampledFrom(oddValues()).Draw(t, label)
+}
+
+func oddValues() []any {
+	return []any{
+		nil, true, -1, 0, json.Number("1e400"), json.Number("-0.0"), "", " ", "\x00", "\u2028", "ä", "..", ".", "a/b", "a:b", "shop:a", "null", "{}",
+		json.RawMessage(`"\ud800"`),
+		[]any{},
+		[]any{nil},
+		[]any{[]any{}},
+		map[string]any{},
+		map[string]any{"token": "a"},
+		[]string{"peps", "sanctions", "peps"},
+		strings.Repeat("a", 127), strings.Repeat("a", 128), strings.Repeat("a", 129), strings.Repeat("ä", 100), strings.Repeat("ä", 101), strings.Repeat("a", 200),
+		strings.Repeat("a", 201), "https://" + strings.Repeat("a", 2040), "https://" + strings.Repeat("a", 2041), "http://app.example", "https://user@app.example",
+		"https://[::1]/", "https://app.example:99999/", "https://%zz/", "2026-02-30T00:00:00Z", "0000-00-00T00:00:00Z", "10000-01-01T00:00:00Z", "2026-11-21",
+	}
 }
 
 // mutate changes one place of a value.
@@ -183,10 +190,10 @@ func mutate(t *rapid.T, value any) any {
 	list, isList := value.([]any)
 	switch rapid.IntRange(0, 3).Draw(t, "change") {
 	case 0:
-		return rapid.SampledFrom(odd).Draw(t, "odd")
+		return odd(t, "odd")
 	case 1:
 		if isObject {
-			object[rapid.SampledFrom([]string{"account", "Token", "", "\x00", "token ", "sessions", "callback_url", strings.Repeat("k", 300)}).Draw(t, "name")] = rapid.SampledFrom(odd).Draw(t, "more")
+			object[rapid.SampledFrom([]string{"account", "Token", "", "\x00", "token ", "sessions", "callback_url", strings.Repeat("k", 300)}).Draw(t, "name")] = odd(t, "more")
 		}
 		return value
 	}
@@ -202,7 +209,7 @@ func mutate(t *rapid.T, value any) any {
 		i := rapid.IntRange(0, len(list)-1).Draw(t, "element")
 		list[i] = mutate(t, list[i])
 	default:
-		return rapid.SampledFrom(odd).Draw(t, "odd")
+		return odd(t, "odd")
 	}
 	return value
 }
