@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Int("seeds", 20, "how many random lives TestSimulation runs")
+	simSeeds = flag.Int("seeds", 10, "how many random lives TestSimulation runs")
 	simSeed  = flag.Uint64("seed", 0, "the one life that TestSimulation runs; 0 is none in particular")
 	simFirst = flag.Uint64("first", 1, "the first of the -seeds")
 	simTries = flag.Int("tries", 1, "how often TestSimulation runs the -seed")
