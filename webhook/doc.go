@@ -11,4 +11,8 @@
 // Events hold personal data. The types that carry it, and the types that carry keys, print as [redacted] in fmt and
 // slog; errors and [Result] never quote a URL, a host, a body or a key. encoding/json does write an event in full, for
 // that is its purpose: do not hand a structure that contains one to a logger that prints JSON.
+//
+// For a receiver, read verify.go, event.go, check.go and reason.go. For the service: sender.go (one post), callback.go and
+// guard.go (where it may go), transport.go and wire.go (the connection), result.go and failure.go (how it ended), sign.go
+// and keys.go, testevent.go. redact.go keeps all of it out of logs.
 package webhook

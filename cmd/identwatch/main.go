@@ -1,6 +1,10 @@
 // Command identwatch follows MarkSign identification sessions for backend
 // applications: it polls each session until it is final, posts the result to the
 // application's webhook, and removes the session at MarkSign.
+//
+// Each command is in the file of its name. main.go, root.go and run.go are what all share: the tree of commands, signals
+// and exit codes. progress.go, printer.go, inspect.go and unknown.go help several; version.go says which release
+// this is.
 package main
 
 import (

@@ -5,8 +5,8 @@
 // While MarkSign rejects the access token, a circuit lets one call through now and
 // then. When MarkSign accepts the account again, the account signals it.
 //
-// Read account.go (the account, and what it believes), circuit.go (when it may
-// call), call.go (one call), trouble.go (what the log says while MarkSign is down).
+// Read account.go (the account, and what it believes), destination.go (where its
+// results may go), circuit.go (when it may call), call.go (one call), trouble.go (what the log says while MarkSign is down).
 package account
 
 import (

@@ -2,6 +2,9 @@
 // key and mouse, and by what is to be seen on the page. Whatever goes wrong in
 // the page fails its test, asked for or not: an exception, an error on the
 // console, a request that failed. It is imported by tests alone.
+//
+// Read browsertest.go (the browser), page.go, person.go (what a person does), problems.go (what fails a test),
+// accessible.go, picture.go.
 package browsertest
 
 import (

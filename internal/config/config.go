@@ -7,6 +7,11 @@
 //
 // The package never acts on a setting: it opens nothing but the files that
 // NAME_FILE variables name, and dials nobody. Only the commands import it.
+//
+// Read config.go and account.go (what there is to load), settings.go (the variables), input.go and parse.go (how they
+// are read), check.go (what only callers can judge), faults.go, then address.go, keys.go, pace.go and password.go (one
+// kind of value each), secret.go, answer.go and inspect.go (what smaller commands load), help.go, misspelt.go and
+// exposed.go (what users are told).
 package config
 
 import (

@@ -5,6 +5,9 @@
 //
 // It changes nothing. The one thing that others see of it is the test event
 // that it posts to each callback.
+//
+// Read doctor.go (all checks), report.go (what they say), then a file for each subject: redis.go, access.go, clock.go,
+// workers.go, account.go, marksign.go, callback.go.
 package doctor
 
 import (

@@ -1,5 +1,7 @@
 // Package httpd runs the HTTP servers of the commands: bound before anything
 // else starts, with limits on what a client may take, and stopped gracefully.
+//
+// Read httpd.go (a server), conns.go (how many connections it takes), names.go (which host names it answers to).
 package httpd
 
 import (

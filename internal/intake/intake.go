@@ -2,6 +2,8 @@
 // Tokens that come quickly go to Redis in groups; one that comes alone does not wait
 // for others. It repeats what Redis did not answer, which is safe: the second time a
 // session that is in already is a duplicate.
+//
+// Read intake.go, then lines.go.
 package intake
 
 import (

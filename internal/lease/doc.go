@@ -9,7 +9,7 @@
 //
 // Begin with queue.go, then read sweep.go. What only looks at a queue is in sizes.go,
 // outstanding.go and unfinished.go. The scripts are in scripts/, under the names of the
-// methods that run them.
+// methods that run them, and scripts.go loads them.
 //
 // The package knows nothing of sessions, outcomes or receivers.
 package lease

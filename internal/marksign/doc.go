@@ -14,4 +14,7 @@
 // It never retries (but for a kept connection that the server closed under a
 // status request), never follows a redirect, never reads a proxy from the
 // environment, and never logs.
+//
+// Read client.go, answer.go (what a call ends in), answers.go (MarkSign's codes), then one call from begin to end:
+// request.go, exchange.go, transport.go, body.go, status.go, fields.go. redact.go keeps secrets out of sight.
 package marksign

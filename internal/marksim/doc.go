@@ -12,4 +12,8 @@
 // It starts no goroutine and asks no clock but time.Now, so that it runs in a
 // testing/synctest bubble. It stores nothing, and knows nothing of who calls it.
 // Everybody in it is invented.
+//
+// Read simulator.go, session.go and person.go (who is simulated), dialect.go, faults.go and plan.go (what can be set),
+// then one call: call.go, serve.go, start.go, identity.go, certificate.go, write.go. outcome.go, catalogue.go, event.go
+// and report.go are what callers see; roundtrip.go is the simulator without a network.
 package marksim

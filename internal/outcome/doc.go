@@ -18,6 +18,6 @@
 // session through it (store.go); scripts.go and scripts/lib.lua say how a script is
 // run, and each method's script is in scripts/, under the method's name. Then what is
 // sealed (result.go) and how (seal.go), the removal (removal.go, replica.go), given-up
-// deliveries (givenup.go), answers that could not be used (salvage.go), and reading
-// many records at once (list.go).
+// deliveries (givenup.go), answers that could not be used (salvage.go), reading
+// many records at once (list.go), and who holds which session (holding.go).
 package outcome

@@ -1,6 +1,8 @@
 // Package receiver is a webhook receiver that verifies every request and
 // remembers how often, and how well, each event came. With its knobs it plays
 // one that fails or is slow. It keeps no body and nothing of a person.
+//
+// Read receiver.go, then report.go.
 package receiver
 
 import (

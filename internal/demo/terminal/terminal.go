@@ -1,7 +1,7 @@
 // Package terminal owns what a demonstration shows to somebody at a terminal: a table
 // of all sessions that is redrawn in place, with each event above it (live.go,
 // table.go, paint.go), or without a terminal a line for each change (plain.go).
-// event.go is how an event looks in both. It changes nothing of what it shows.
+// event.go is how an event looks in both. Begin with terminal.go. It changes nothing of what it shows.
 package terminal
 
 import (
