@@ -37,6 +37,7 @@ func TestHandBack_WhatSleepsByTheScheduleIsHandedOver(t *testing.T) {
 		for _, token := range tokens {
 			w.awaitPosts(token, 5) // the next would be in 10 minutes
 		}
+		time.Sleep(time.Minute) // what has just failed is left alone
 		p.stop()
 		back.Store(true)
 		w.start()

@@ -11,12 +11,13 @@ import (
 )
 
 // ErrNoAttempt says that no attempt is planned for a session's event: there is no
-// event yet, it is being posted now, or it is delivered, given up or cancelled.
+// event yet, or it is delivered, given up or cancelled.
 var ErrNoAttempt = errors.New("no event of this session waits to be posted again")
 
-// PostNow makes a worker post a session's event now, instead of when its next attempt
-// is due. It returns ErrNoAttempt if the event does not wait for one, and otherwise
-// what Redis answered. Repeating it is safe.
+// PostNow makes a worker look at a session's event now, instead of when its next attempt
+// is due: it posts the event, unless another worker is doing so or the circuit of its
+// host is open. PostNow returns ErrNoAttempt if no attempt is planned, and otherwise what
+// Redis answered. Repeating it is safe.
 func (s *Sessions) PostNow(ctx context.Context, name session.Name) error {
 	task, err := s.tasks.Find(queue.Deliver, name.ID())
 	if err != nil {

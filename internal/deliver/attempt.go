@@ -58,9 +58,6 @@ type try struct {
 // attempt claims the post, posts the event once and notes the answer. It is the one
 // way in which events are posted.
 func (d *Deliverer) attempt(ctx context.Context, t try) Outcome {
-	if t.result == nil { // somebody may have posted it already
-		d.opts.Patience.Await(ctx)
-	}
 	begun := time.Now()
 	claim, err := d.claim(ctx, t)
 	record := claim.Record
@@ -69,6 +66,7 @@ func (d *Deliverer) attempt(ctx context.Context, t try) Outcome {
 		d.opts.Log.Error("claiming a post failed", "session", t.job.ID(), "error", err)
 		return Outcome{Verdict: Unnoted}
 	case !claim.Applied:
+		t.permit.Pass()
 		return Outcome{Verdict: Taken, Record: record}
 	}
 	if t.result != nil {

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"github.com/identwatch/identwatch/internal/account"
 	"github.com/identwatch/identwatch/internal/hosts"
@@ -77,23 +78,36 @@ type Options struct {
 
 // Deliverer delivers events. It is safe for concurrent use.
 type Deliverer struct {
-	opts   Options
-	waker  *waker
-	claims atomic.Int64 // numbers the claimants of first posts
+	opts    Options
+	waker   *waker
+	claims  atomic.Int64   // numbers the claimants of first posts
+	trouble rate.Sometimes // to log of leases that Redis does not take
+	closing atomic.Bool
 }
 
 // New makes a Deliverer.
 func New(opts Options) *Deliverer {
-	return &Deliverer{opts: opts, waker: newWaker(opts.Queue, opts.Notes, opts.Log)}
+	return &Deliverer{opts: opts, waker: newWaker(opts.Queue, opts.Notes, opts.Log), trouble: rate.Sometimes{Interval: 5 * time.Second}}
 }
 
 // Start ends tasks whose event needs no post any more, until the function that it
 // returns has been called. That makes a last try.
 func (d *Deliverer) Start(working context.Context) (stop func()) { return d.waker.start(working) }
 
-// Close leaves what waits in the lists to other workers, but for pauses that the
-// return of a host would not end. No post from memory begins any more.
-func (d *Deliverer) Close() { d.waker.add(d.opts.Hosts.Close()...) }
+// Close leaves what waits in the lists to other workers, but for what just failed and
+// for pauses that the return of a host would not end. No post from memory begins any more.
+func (d *Deliverer) Close() {
+	d.closing.Store(true)
+	d.waker.add(d.opts.Hosts.Close()...)
+}
+
+// mayClaim waits, if Redis has just come back, until notes must have been written of
+// posts that others made. It returns false if no post may begin any more, because this
+// process stops. A task's run need not ask: its server has waited already.
+func (d *Deliverer) mayClaim(ctx context.Context) bool {
+	d.opts.Patience.Await(ctx)
+	return !d.closing.Load()
+}
 
 // Drain waits, after Close, for the posts from memory that are under way.
 func (d *Deliverer) Drain() { d.opts.Hosts.Drain() }

@@ -86,7 +86,11 @@ func (w *waiting) post(permit *hosts.Permit) {
 			defect.Log(d.opts.Log, w.job.ID(), p) // its task brings it
 		}
 	}()
-	if !w.takeLease() {
+	if !w.takeLease(permit) {
+		return
+	}
+	if !d.mayClaim(d.opts.Notes.Context()) {
+		d.waker.add(w.job.ID())
 		return
 	}
 	o := d.attempt(d.opts.Notes.Context(), try{job: w.job, account: w.account, claimant: d.newClaimant(), permit: permit})
@@ -96,28 +100,46 @@ func (w *waiting) post(permit *hosts.Permit) {
 
 // takeLease has the event's task run soon after the post's claim is over, so that a
 // process that dies as it posts costs seconds, however late the task was due. It
-// returns false if nobody is to post from memory: an operator deleted the task, or Redis
-// does not answer, and the task comes when it is due.
-func (w *waiting) takeLease() bool {
+// returns false if nobody is to post now: an operator deleted the task, or Redis does
+// not answer.
+func (w *waiting) takeLease(permit *hosts.Permit) bool {
 	d := w.deliverer
 	status, err := d.opts.Queue.Postpone(d.opts.Notes.Context(), w.job.ID(), time.Now().Add(d.claimTime()+fallbackMargin))
 	if err != nil {
-		d.opts.Log.Error("taking the lease of a delivery failed; its task is run", "session", w.job.ID(), "error", err)
-		d.waker.add(w.job.ID())
+		d.trouble.Do(func() { d.opts.Log.Error("Redis takes no leases of deliveries; they wait", "error", err) })
+		w.rest(redisRest)
 		return false
+	}
+	if status == lease.Gone {
+		permit.Pass()
 	}
 	return status != lease.Gone
 }
 
-// goOn does what follows an attempt that was made from memory. What Redis took no note
-// of is left to the event's task, which waits for notes when Redis is back.
+const (
+	// redisRest is before an event is tried again whose attempt Redis took no note
+	// of, or that somebody else may be posting, and leastRest for how much longer it
+	// stays in the list.
+	redisRest = time.Second
+	leastRest = 10 * time.Second
+)
+
+// rest has the event wait in the list for a while, and for nothing else.
+func (w *waiting) rest(pause time.Duration) {
+	free := time.Now().Add(jitter(pause))
+	w.join(hosts.Pause{Due: free, NotBefore: free, Ends: free.Add(leastRest)})
+}
+
+// goOn does what follows an attempt that was made from memory.
 func (w *waiting) goOn(o Outcome) {
 	d := w.deliverer
 	switch {
 	case o.Verdict == Retry:
 		w.repeat(w.again(o.retry))
-	case o.Verdict == Unnoted, o.Verdict == Taken && o.Record.State.AsksPost():
-		d.waker.add(w.job.ID())
+	case o.Verdict == Unnoted:
+		w.rest(redisRest)
+	case o.Verdict == Taken && o.Record.State.AsksPost(): // by another, or by a try of ours whose answer was lost
+		w.rest(max(o.Record.ClaimLeft(""), 0) + redisRest)
 	default:
 		w.ensureRemoval(o.Record)
 		d.waker.add(w.job.ID())
@@ -127,12 +149,13 @@ func (w *waiting) goOn(o Outcome) {
 // repeat makes the task of an event due that failed, and lists the event, unless an
 // operator deleted the task.
 func (w *waiting) repeat(p hosts.Pause, fallback time.Duration) {
-	d := w.deliverer
-	status, err := d.opts.Queue.Postpone(d.opts.Notes.Context(), w.job.ID(), time.Now().Add(fallback))
-	switch {
-	case err != nil: // its lease ends soon
-		d.opts.Log.Error("postponing a delivery failed; it is posted sooner", "session", w.job.ID(), "error", err)
-	case status == lease.Gone:
+	d, due := w.deliverer, time.Now().Add(fallback)
+	var status lease.Status
+	postponed := d.opts.Notes.Write("postponing a delivery", func(ctx context.Context) (err error) {
+		status, err = d.opts.Queue.Postpone(ctx, w.job.ID(), due)
+		return err
+	})
+	if !postponed || status == lease.Gone {
 		return
 	}
 	if w.join(p) == hosts.ListClosed {

@@ -66,30 +66,52 @@ func (k *waker) loop(stopping context.Context) {
 	for {
 		select {
 		case <-stopping.Done():
-			k.wake(k.take()) //nolint:contextcheck // what it writes outlives the loop
+			k.lastTries() //nolint:contextcheck // what it writes outlives the loop
 			return
 		case <-k.news:
 		}
-		select {
-		case <-stopping.Done():
-		case <-time.After(gather):
+		pauseFor(stopping, gather)
+		running, err := k.wake(k.take()) //nolint:contextcheck // as above
+		if len(running) > 0 || err != nil {
+			pauseFor(stopping, endPause)
+			k.add(running...)
 		}
-		k.wake(k.take()) //nolint:contextcheck // as above
 	}
 }
 
-// wake makes tasks run. One that is running just now may have read its record before:
-// it is made to run once more. What cannot be woken comes when it is due.
-func (k *waker) wake(ids []string) {
+// lastTries wakes what is left, without waiting for tasks that are running. What cannot
+// be woken comes when it is due.
+func (k *waker) lastTries() {
+	const tries = 3
+	ids := k.take()
+	for try := 1; ; try++ {
+		left, err := k.wake(ids)
+		if err == nil || try == tries {
+			return
+		}
+		ids = left
+		pauseFor(k.notes.Context(), endPause)
+	}
+}
+
+// wake makes tasks run, and returns those that it is to be tried again for: all if
+// Redis did not answer, and else those that are running just now, which may have read
+// their record before and are made to run once more.
+func (k *waker) wake(ids []string) (again []string, err error) {
 	if len(ids) == 0 {
-		return
+		return nil, nil
 	}
 	running, err := k.queue.ReleaseAll(k.notes.Context(), ids)
 	if err != nil {
 		k.log.Error("ending deliveries failed; trying again", "tasks", len(ids), "error", err)
-		running = ids
+		return ids, err
 	}
-	if len(running) > 0 {
-		time.AfterFunc(endPause, func() { k.add(running...) })
+	return running, nil
+}
+
+func pauseFor(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }

@@ -244,14 +244,15 @@ func upTo(spread time.Duration) time.Duration {
 }
 
 // Close gives no more turns, and returns the IDs of the repeated events in the list
-// that other processes have to bring: all whose pause their host's return would end.
+// that other processes have to bring: all that might go now if their host were back.
 // What has its turn goes on; Drain waits for it.
 func (h *Hosts) Close() (waited []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
+	now := time.Now()
 	for id, e := range h.waiting {
-		if e.Kind == Repeated && !e.asked {
+		if e.Kind == Repeated && !e.soonest.After(now) {
 			waited = append(waited, id)
 		}
 		h.drop(e)

@@ -559,11 +559,14 @@ func TestHosts_CloseGivesNoMoreTurns(t *testing.T) {
 		for _, id := range ids("e", 5) {
 			r.offer(r.event(id, "a", Repeated))
 		}
-		r.Wait(r.event("sleeps", "a", Repeated), Pause{Due: time.Now().Add(time.Second), Ends: time.Now().Add(time.Hour)})
+		r.Wait(r.event("sleeps", "a", Repeated), Pause{Due: time.Now().Add(100 * time.Millisecond), Ends: time.Now().Add(time.Hour)})
 		r.Wait(r.event("asked", "a", Repeated), Pause{NotBefore: time.Now().Add(time.Second), Ends: time.Now().Add(time.Hour)})
+		r.Wait(r.event("asked before", "a", Repeated), Pause{NotBefore: time.Now().Add(5 * time.Millisecond), Ends: time.Now().Add(time.Hour)})
+		r.Wait(r.event("just failed", "a", Repeated), Pause{Due: time.Now().Add(time.Minute), Ends: time.Now().Add(time.Hour)})
+		time.Sleep(10 * time.Millisecond)
 		waited := r.Close()
 		slices.Sort(waited)
-		if want := []string{"e001", "e002", "e003", "e004", "sleeps"}; !slices.Equal(waited, want) {
+		if want := []string{"asked before", "e001", "e002", "e003", "e004", "sleeps"}; !slices.Equal(waited, want) {
 			t.Errorf("%v waited, want %v", waited, want)
 		}
 		r.Drain()

@@ -33,6 +33,18 @@ func (p *Permit) Report(w Word) {
 	h.serve(p.host, time.Now())
 }
 
+// Pass says, before Release, that the event needs no post, so that another may try at
+// once whether the host is back. The event must not join the list again, but with a
+// pause that the return of the host does not end.
+func (p *Permit) Pass() {
+	h := p.hosts
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !p.over && p.host.probe == p {
+		p.host.probe, p.host.probeAt = nil, time.Now()
+	}
+}
+
 // Release gives the permit back. Repeating it is safe.
 func (p *Permit) Release() {
 	h := p.hosts

@@ -52,15 +52,17 @@ func (h *Hosts) next(k *host, now time.Time) (chosen *entry) {
 			chosen = e
 		}
 	}
+	if chosen == nil && !hungry && k.open {
+		if e := k.prober(); e != nil && !now.Before(e.soonest) {
+			if hungry = h.posts[e.Kind] >= h.opts.Total; !hungry {
+				chosen = e
+			}
+		}
+	}
 	if hungry {
 		h.hungry[k] = struct{}{}
 	} else {
 		delete(h.hungry, k)
-	}
-	if chosen == nil && k.open {
-		if e := k.prober(); e != nil && !now.Before(e.soonest) && h.posts[e.Kind] < h.opts.Total {
-			return e
-		}
 	}
 	return chosen
 }

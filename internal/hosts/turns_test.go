@@ -160,3 +160,47 @@ func TestHosts_ANewcomerDoesNotOvertakeWhoWaitsForASlotInAll(t *testing.T) {
 		}
 	})
 }
+
+// A host whose circuit is open has nobody to probe it but one that sleeps, and no slot
+// is free: it is looked at when one is, and not all the time.
+func TestHosts_ASleeperThatFindsNoSlotProbesWhenOneIsFree(t *testing.T) {
+	inRoom(t, Options{PerHost: 1, Total: 1}, func(r *room) {
+		begun := time.Now()
+		r.Wait(r.event("sleeps", "a", Repeated), Pause{Due: begun.Add(time.Hour), Ends: begun.Add(2 * time.Hour)})
+		r.fail("a", openFailures)
+		time.Sleep(4 * time.Minute) // a twentieth of its pause is over then
+		r.takes = 10 * time.Second
+		r.offer(r.event("slow", "b", Repeated))
+		time.Sleep(time.Minute)
+		r.mu.Lock()
+		r.takes = 20 * time.Millisecond
+		r.mu.Unlock()
+		time.Sleep(time.Minute)
+		if posts := r.posts("sleeps"); len(posts) == 0 {
+			t.Error("it never probed")
+		}
+	})
+}
+
+// Most of the events that wait were posted by another process meanwhile: they cost no
+// second each before one tries whether the host is back.
+func TestHosts_EventsThatNeedNoPostHoldUpNoProbe(t *testing.T) {
+	inRoom(t, Options{PerHost: 1}, func(r *room) {
+		r.fail("a", openFailures)
+		passed := 0
+		for _, id := range ids("done", 50) {
+			e := r.event(id, "a", Repeated)
+			e.Post = func(p *Permit) {
+				passed++
+				p.Pass()
+				p.Release()
+			}
+			r.Wait(e, Pause{Ends: time.Now().Add(time.Hour)})
+		}
+		r.Wait(r.event("last", "a", Repeated), Pause{Ends: time.Now().Add(time.Hour)})
+		time.Sleep(2 * time.Second)
+		if passed != 50 || len(r.posts("last")) != 1 {
+			t.Errorf("%d passed, and the last was posted at %v", passed, r.posts("last"))
+		}
+	})
+}

@@ -51,13 +51,19 @@ const (
 // EvalSha is what every script of asynq's runs by.
 func (p patient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	cmd := p.UniversalClient.EvalSha(ctx, sha, keys, args...)
-	if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "NOSCRIPT") {
+	if err := cmd.Err(); ctx.Err() == nil && isRefusal(err) {
 		p.patience.noteRefusal()
 		pauseFor(ctx, refusalPause)
 	} else {
 		p.patience.Await(ctx)
 	}
 	return cmd
+}
+
+// isRefusal leaves out what says nothing of Redis: nothing found, by Redis or by a
+// script of asynq's, and a script that is sent next.
+func isRefusal(err error) bool {
+	return err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "NOSCRIPT") && !redis.HasErrorPrefix(err, "NOT FOUND")
 }
 
 func pauseFor(ctx context.Context, d time.Duration) {
