@@ -55,9 +55,9 @@ func (r *room) post(e Event, p *Permit) {
 	r.at[e.ID] = append(r.at[e.ID], time.Now())
 	r.now++
 	r.top = max(r.top, r.now)
-	answer := r.answer
+	answer, takes := r.answer, r.takes
 	r.mu.Unlock()
-	time.Sleep(r.takes)
+	time.Sleep(takes)
 	r.mu.Lock()
 	r.now--
 	r.mu.Unlock()

@@ -3,6 +3,7 @@ package hosts
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -106,7 +107,9 @@ func TestHosts_SweepAFullListSeldom(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 			r.Wait(r.event(id, "a", Repeated), Pause{Ends: time.Now().Add(time.Hour)})
+			r.Hosts.mu.Lock()
 			swept[r.byName["a"].swept] = true
+			r.Hosts.mu.Unlock()
 		}
 		if n := len(swept); n > 4 {
 			t.Errorf("swept %d times in a second", n)
@@ -161,6 +164,13 @@ func TestHosts_ANewcomerDoesNotOvertakeWhoWaitsForASlotInAll(t *testing.T) {
 	})
 }
 
+// slow sets how long the posts take that begin from now on.
+func (r *room) slow(takes time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.takes = takes
+}
+
 // A host whose circuit is open has nobody to probe it but one that sleeps, and no slot
 // is free: it is looked at when one is, and not all the time.
 func TestHosts_ASleeperThatFindsNoSlotProbesWhenOneIsFree(t *testing.T) {
@@ -169,12 +179,10 @@ func TestHosts_ASleeperThatFindsNoSlotProbesWhenOneIsFree(t *testing.T) {
 		r.Wait(r.event("sleeps", "a", Repeated), Pause{Due: begun.Add(time.Hour), Ends: begun.Add(2 * time.Hour)})
 		r.fail("a", openFailures)
 		time.Sleep(4 * time.Minute) // a twentieth of its pause is over then
-		r.takes = 10 * time.Second
+		r.slow(10 * time.Second)
 		r.offer(r.event("slow", "b", Repeated))
 		time.Sleep(time.Minute)
-		r.mu.Lock()
-		r.takes = 20 * time.Millisecond
-		r.mu.Unlock()
+		r.slow(20 * time.Millisecond)
 		time.Sleep(time.Minute)
 		if posts := r.posts("sleeps"); len(posts) == 0 {
 			t.Error("it never probed")
@@ -187,11 +195,11 @@ func TestHosts_ASleeperThatFindsNoSlotProbesWhenOneIsFree(t *testing.T) {
 func TestHosts_EventsThatNeedNoPostHoldUpNoProbe(t *testing.T) {
 	inRoom(t, Options{PerHost: 1}, func(r *room) {
 		r.fail("a", openFailures)
-		passed := 0
+		var passed atomic.Int64
 		for _, id := range ids("done", 50) {
 			e := r.event(id, "a", Repeated)
 			e.Post = func(p *Permit) {
-				passed++
+				passed.Add(1)
 				p.Pass()
 				p.Release()
 			}
@@ -199,8 +207,8 @@ func TestHosts_EventsThatNeedNoPostHoldUpNoProbe(t *testing.T) {
 		}
 		r.Wait(r.event("last", "a", Repeated), Pause{Ends: time.Now().Add(time.Hour)})
 		time.Sleep(2 * time.Second)
-		if passed != 50 || len(r.posts("last")) != 1 {
-			t.Errorf("%d passed, and the last was posted at %v", passed, r.posts("last"))
+		if passed.Load() != 50 || len(r.posts("last")) != 1 {
+			t.Errorf("%d passed, and the last was posted at %v", passed.Load(), r.posts("last"))
 		}
 	})
 }
