@@ -285,8 +285,8 @@ func (w *simWorld) mend() {
 	}
 }
 
-// enqueueForgotten begins anew what Redis lost, and what a worker that had it in hand
-// has forgotten since.
+// enqueueForgotten enqueues again what Redis lost and a worker, which still had it in
+// hand, has forgotten since.
 func (w *simWorld) enqueueForgotten() {
 	for _, v := range w.all() {
 		if v.lost && !w.knows(v) {

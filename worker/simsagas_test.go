@@ -38,7 +38,7 @@ func (d simDice) sagas(sessions int) {
 func (v simVisit) receiverPlace() int { return slices.Index(simHosts, v.receiver()) }
 
 // failsAgain: a receiver is gone, and when the window would be over the event is
-// delivered again to a receiver that fails. The window must begin anew.
+// delivered again to a receiver that fails. The delivery window must start again.
 func (d simDice) failsAgain(s *simStep) []simStep {
 	s.visit.person.Outcome, s.visit.person.AfterMin = marksim.Confirms, d.upTo(2*second)
 	host, later, with := s.visit.receiverPlace(), s.at+6*second, d.settings()

@@ -162,8 +162,8 @@ func (r requests) value(t *rapid.T, s schema) any {
 	return object
 }
 
-// odd draws one of the values of which no field takes all. Each is made anew, because
-// mutate changes what it is given.
+// odd draws a value that most fields refuse. It is a fresh copy, because mutate changes
+// what it gets.
 func odd(t *rapid.T, label string) any {
 	return rapid.SampledFrom(oddValues()).Draw(t, label)
 }

@@ -13,5 +13,6 @@
 // The package knows nothing of Redis, tasks or HTTP, and never posts itself.
 //
 // Read hosts.go (what callers use), permit.go (what a post tells), circuit.go (one
-// host: circuit, ramp, who may go), serve.go (turns and timers), list.go (the order).
+// host: circuit, ramp, who may go), serve.go (turns and timers), list.go (the order),
+// room.go (how many may wait).
 package hosts

@@ -33,7 +33,7 @@ type Service struct {
 	accounts []settings.Account
 	metrics  *prometheus.Registry
 	api      http.Handler // says how to turn the API on if no account has a key
-	monitor  http.Handler // of the queues; nil where there is no password for it
+	monitor  http.Handler // shows the queues; nil without MONITOR_PASSWORD
 	found    atomic.Bool  // Redis was found fit
 	// connections is how many the worker may have open, with a few files more.
 	connections int

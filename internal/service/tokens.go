@@ -10,7 +10,7 @@ import (
 )
 
 // tokenPause is between two looks whether a file with an access token changed.
-// They read it: it may be replaced in ways that no notification tells of.
+// They read the file, because some ways to replace it send no notification.
 const tokenPause = 5 * time.Second
 
 // tokens keeps the access tokens that are in files up to date.
@@ -47,7 +47,7 @@ func (t *tokens) watch(ctx context.Context, hangups <-chan os.Signal) {
 	}
 }
 
-// read takes what has changed. A file that cannot be used is told of once.
+// read takes what has changed. It logs once that a file cannot be used.
 func (t *tokens) read() {
 	for i, a := range t.accounts {
 		token, hasFile, err := a.ReadAccessToken()
