@@ -13,6 +13,7 @@ import (
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/settle"
+	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
 
@@ -113,6 +114,48 @@ func TestLost_AFollowTaskBesideADeliveryBeginsNothing(t *testing.T) {
 			t.Errorf("the follow task ended as %+v, with %d final polls", result, w.seen("a").FinalPolls)
 		}
 	})
+}
+
+// asynq keeps a finished task until its janitor comes, and so somebody can run it when
+// its record has expired. MarkSign does not know the person any more by then.
+func TestLost_AFinishedTaskThatIsRunAgainBeginsNothing(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"as it was": func(*Options) {}, "and not signed": func(o *Options) { o.Accounts[0].TaskKeys = []tasks.PayloadKey{tasks.NewPayloadKey()} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				p := w.start()
+				w.session("a", confirming(0))
+				w.awaitEnd("a", time.Minute)
+				p.stop()
+				w.age(26 * time.Hour)
+				if r := w.record("a"); r.State != outcome.None {
+					t.Fatalf("the record has not expired: %+v", r)
+				}
+				polls := w.seen("a").Polls
+				for runs := 1; runs <= 2; runs++ {
+					if err := w.tasks.RunTask(queue.Follow, "default:a"); err != nil {
+						t.Fatal(err)
+					}
+					p = w.start(change)
+					time.Sleep(3 * time.Second)
+					if result := w.awaitEnd("a", time.Minute); !result.RecordLost {
+						t.Errorf("it ended as %+v", result)
+					}
+					if n := strings.Count(w.logs.String(), "record in Redis is lost"); n != runs {
+						t.Errorf("%d lines say so after %d runs", n, runs)
+					}
+					p.stop()
+				}
+				if seen, posts := w.seen("a"), w.receiver.of("a"); len(posts) != 1 || seen.Polls != polls || seen.Removes != 1 {
+					t.Errorf("%d posts, %d polls of %d, %d DELETEs", len(posts), seen.Polls, polls, seen.Removes)
+				}
+				if r := w.record("a"); r.State != outcome.None {
+					t.Errorf("a record: %+v", r)
+				}
+			})
+		})
+	}
 }
 
 func TestLost_ARemovalWithoutRecordIsNotMade(t *testing.T) {

@@ -55,8 +55,8 @@ func (w *Worker) join(keys *outcome.Keyring) {
 		w.queues = append(w.queues, lease.NewQueue(o.Redis, name))
 	}
 	w.taker = take.New(take.Options{
-		Records: w.records, Holder: w.holder, Further: w.queues[1:], TakenOver: w.metrics.TakenOver, Refused: w.metrics.RefusedTasks,
-		Unknown: w.metrics.UnknownAccount, Log: w.log,
+		Records: w.records, Holder: w.holder, Tasks: w.queues[0], Further: w.queues[1:],
+		TakenOver: w.metrics.TakenOver, Refused: w.metrics.RefusedTasks, Unknown: w.metrics.UnknownAccount, Log: w.log,
 	})
 	w.notes = insist.NewNotes(w.working, w.log)
 	w.settler = settle.New(settle.Options{Records: w.records, Tasks: w.tasks, RecordsLost: w.metrics.RecordsLost, Log: w.log})

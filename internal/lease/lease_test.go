@@ -50,15 +50,20 @@ func (f fixture) enqueue(id string) {
 // serve runs asynq's server until each pending task ran once with the answer given.
 func (f fixture) serve(runs int, answer error) {
 	f.t.Helper()
+	f.serveWith(runs, func(*asynq.Task) error { return answer })
+}
+
+func (f fixture) serveWith(runs int, handle func(*asynq.Task) error) {
+	f.t.Helper()
 	ran := make(chan struct{}, runs)
 	server := asynq.NewServerFromRedisClient(f.rdb, asynq.Config{
 		Queues: map[string]int{queue: 1}, Concurrency: 4, LogLevel: asynq.FatalLevel, TaskCheckInterval: time.Millisecond,
 		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return 10 * time.Second },
 		IsFailure:      func(error) bool { return false },
 	})
-	if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
-		ran <- struct{}{}
-		return answer
+	if err := server.Start(asynq.HandlerFunc(func(_ context.Context, t *asynq.Task) error {
+		defer func() { ran <- struct{}{} }()
+		return handle(t)
 	})); err != nil {
 		f.t.Fatal(err)
 	}

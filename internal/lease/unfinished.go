@@ -9,21 +9,20 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// AnyKnows reports whether one of the queues has a task of that id, in whichever
-// state. It asks all at once.
-func AnyKnows(ctx context.Context, queues []*Queue, id string) (bool, error) {
-	if len(queues) == 0 {
-		return false, nil
-	}
-	pipe := queues[0].redis.Pipeline()
-	found := make([]*redis.IntCmd, len(queues))
-	for i, q := range queues {
+// WentFurther reports whether a session's story went further than its first task: that
+// task has a result, which only the run writes that ends it, or one of the later queues
+// has a task of that id, in whichever state. It asks all at once.
+func WentFurther(ctx context.Context, first *Queue, later []*Queue, id string) (bool, error) {
+	pipe := first.redis.Pipeline()
+	ended := pipe.HExists(ctx, first.taskKey(id), "result")
+	found := make([]*redis.IntCmd, len(later))
+	for i, q := range later {
 		found[i] = pipe.Exists(ctx, q.taskKey(id))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return false, fmt.Errorf("looking for a task: %w", err)
 	}
-	return slices.ContainsFunc(found, func(n *redis.IntCmd) bool { return n.Val() > 0 }), nil
+	return ended.Val() || slices.ContainsFunc(found, func(n *redis.IntCmd) bool { return n.Val() > 0 }), nil
 }
 
 // Unfinished yields, in pages, the ids of the tasks that wait or run, and that

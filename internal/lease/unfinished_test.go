@@ -82,29 +82,58 @@ func (r *roundTrips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 }
 
 // Each run of a follow task asks this.
-func TestAnyKnows_AsksOnce(t *testing.T) {
+func TestWentFurther_AsksOnce(t *testing.T) {
 	each(t, func(t *testing.T, f fixture) {
-		f.enqueue("a")
+		f.enqueue("later")
 		f.serve(1, nil)
-		f.enqueue("b")
-		queues := []*Queue{NewQueue(f.rdb, "empty"), f.Queue}
-		if _, err := AnyKnows(t.Context(), queues, "a"); err != nil { // connects
+		f.enqueue("later, in progress")
+		first, empty := NewQueue(f.rdb, "first"), NewQueue(f.rdb, "empty")
+		f.rdb.HSet(t.Context(), first.taskKey("runs"), "state", "active")
+		f.rdb.HSet(t.Context(), first.taskKey("ran"), "state", "pending", "result", "{}")
+		further := func(ctx context.Context, id string) (bool, error) {
+			return WentFurther(ctx, first, []*Queue{empty, f.Queue}, id)
+		}
+		if _, err := further(t.Context(), "later"); err != nil { // connects
 			t.Fatal(err)
 		}
 		var trips roundTrips
 		f.rdb.AddHook(&trips)
-		for id, want := range map[string]bool{"a": true, "b": true, "c": false} {
-			if known, err := AnyKnows(t.Context(), queues, id); err != nil || known != want {
-				t.Errorf("%s: %t, %v", id, known, err)
+		for id, want := range map[string]bool{"later": true, "later, in progress": true, "ran": true, "runs": false, "never": false} {
+			if went, err := further(t.Context(), id); err != nil || went != want {
+				t.Errorf("%s: %t, %v", id, went, err)
 			}
 		}
-		if n := trips.n.Load(); n != 3 {
-			t.Errorf("%d round trips for three questions", n)
+		if n := trips.n.Load(); n != 5 {
+			t.Errorf("%d round trips for five questions", n)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := AnyKnows(ctx, queues, "a"); err == nil {
+		if _, err := further(ctx, "later"); err == nil {
 			t.Error("no error without Redis")
 		}
+	})
+}
+
+// The run that ends a task writes its result, and asynq keeps it when the task is run
+// once more.
+func TestWentFurther_KnowsATaskThatIsRunAgain(t *testing.T) {
+	each(t, func(t *testing.T, f fixture) {
+		f.enqueue("a")
+		f.serveWith(1, func(task *asynq.Task) error {
+			if further, err := WentFurther(t.Context(), f.Queue, nil, "a"); err != nil || further {
+				t.Errorf("in its first run: %t, %v", further, err)
+			}
+			_, err := task.ResultWriter().Write([]byte("{}"))
+			return err
+		})
+		if err := f.inspector.RunTask(queue, "a"); err != nil {
+			t.Fatal(err)
+		}
+		f.serveWith(1, func(*asynq.Task) error {
+			if further, err := WentFurther(t.Context(), f.Queue, nil, "a"); err != nil || !further {
+				t.Errorf("in its second run: %t, %v", further, err)
+			}
+			return nil
+		})
 	})
 }

@@ -22,7 +22,8 @@ import (
 // Options say how a Taker works. All are required.
 type Options struct {
 	Records *outcome.Store
-	Holder  string // names this process in the records
+	Holder  string       // names this process in the records
+	Tasks   *lease.Queue // of session:follow
 	// Further are the queues of the tasks that come after an outcome.
 	Further   []*lease.Queue
 	TakenOver *prometheus.CounterVec // account
@@ -63,10 +64,14 @@ func (t *Taker) Vouch(ctx context.Context, a *account.Account, job session.Job) 
 		return nil
 	}
 	r, err := t.opts.Records.Read(ctx, outcome.Of(job))
+	ended := r.State != outcome.None && r.State != outcome.Following
+	if err == nil && r.State == outcome.None {
+		ended, err = t.WentFurther(ctx, job)
+	}
 	switch {
 	case err != nil:
 		return taskserver.NoRedis()
-	case r.State == outcome.None, r.State == outcome.Following:
+	case !ended:
 		t.Refuse(a, job)
 		return taskserver.Unsigned()
 	}
@@ -105,9 +110,11 @@ func (t *Taker) take(ctx context.Context, job session.Job, full bool) (outcome.R
 	return t.opts.Records.Follow(ctx, outcome.Of(job), t.opts.Holder)
 }
 
-// WentFurther reports whether a task proves that the session had its outcome.
+// WentFurther reports whether a task proves that the session had its outcome. The task
+// session:follow itself does if it ended before: an operator may run it again after
+// its record has expired.
 func (t *Taker) WentFurther(ctx context.Context, job session.Job) (bool, error) {
-	return lease.AnyKnows(ctx, t.opts.Further, job.ID())
+	return lease.WentFurther(ctx, t.opts.Tasks, t.opts.Further, job.ID())
 }
 
 // Count counts a session that another worker, or this one before, had followed.
