@@ -54,6 +54,7 @@ func (w *simWorld) check() {
 		c.checkCuts()
 		c.checkOrder()
 		c.checkEnd()
+		c.checkOver()
 		c.checkTruth()
 		c.checkTakeovers()
 		c.checkPolls()
@@ -385,6 +386,30 @@ func (c *simCase) checkEnd() {
 		c.broken(promiseStory, "%d attempts are noted of %d", r.Attempts, len(c.posts))
 	}
 	c.checkRemoved(r)
+}
+
+// checkOver: what is run again when all is over begins nothing.
+func (c *simCase) checkOver() {
+	ran := c.visit.ranOver
+	if ran.IsZero() {
+		return
+	}
+	for _, x := range c.changes {
+		if x.state != "" && x.at.After(ran) {
+			c.broken(promiseStory, "its record says %q at %s, though all was over when it was run at %s", x.state, c.world.log.since(x.at), c.world.log.since(ran))
+		}
+	}
+	for _, x := range c.calls {
+		if x.at.After(ran) {
+			c.broken(promiseStory, "%s asks MarkSign at %s, though all was over when it was run at %s", x.by.name, c.world.log.since(x.at), c.world.log.since(ran))
+		}
+	}
+	for _, p := range c.posts {
+		if p.begun.After(ran) {
+			c.broken(promiseStory, "%s posts it at %s, though all was over when it was run at %s", p.by.name, c.world.log.since(p.begun), c.world.log.since(ran))
+		}
+	}
+	c.world.log.counts["a session that was over was run again"]++
 }
 
 func (c *simCase) checkRemoved(r outcome.Record) {

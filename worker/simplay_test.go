@@ -149,8 +149,9 @@ func (w *simWorld) playSession(s simStep, v *simVisit) {
 			w.log.say("enqueueing %s again: %v", v.token, err)
 		}
 	case "run":
-		if w.isOver(v) { // its task may be there until asynq's janitor comes
-			return
+		if v.ranOver.IsZero() && w.isTold(v) && w.hasTask(v, simQueues...) { // until asynq's janitor comes
+			v.ranOver = time.Now()
+			w.log.say("an operator runs %s, which is over", v.token)
 		}
 		for _, queue := range simQueues {
 			_ = w.tasks.RunTask(queue, v.id())
@@ -239,6 +240,19 @@ func (w *simWorld) isOver(v *simVisit) bool {
 	return !w.redis.mini.Exists("identwatch:"+v.id()) && slices.ContainsFunc(w.log.records[v.token], func(x simChange) bool {
 		return outcome.State(x.state).MayRemove() && outcome.Removal(x.removal).IsOver()
 	})
+}
+
+// isTold reports whether the last that Redis knew of a session was that its story is told
+// whole, and it knows no more of it.
+func (w *simWorld) isTold(v *simVisit) bool {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	for _, x := range slices.Backward(w.log.records[v.token]) {
+		if x.state != "" {
+			return !w.redis.mini.Exists("identwatch:"+v.id()) && outcome.State(x.state).MayRemove() && outcome.Removal(x.removal).IsOver()
+		}
+	}
+	return false
 }
 
 // mend ends everything that is wrong, and makes sure that somebody works.
@@ -376,7 +390,7 @@ func (w *simWorld) unfinished() (left []string) {
 			if !w.redis.mini.Exists(task) || queue == simRemove && w.isKept(v) {
 				continue
 			}
-			if s := w.redis.mini.HGet(task, "state"); s != "completed" && (s != "archived" || !v.evicted) {
+			if s := w.redis.mini.HGet(task, "state"); s != "completed" && (s != "archived" || !v.evicted && v.ranOver.IsZero()) {
 				left = append(left, fmt.Sprintf("the task %s of %s is %s", v.token, queue, s))
 			}
 		}

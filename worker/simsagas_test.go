@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/identwatch/identwatch/internal/marksim"
+	"github.com/identwatch/identwatch/tasks"
 )
 
 // simSagas are things that only mean something one after another, and that single
@@ -19,6 +20,7 @@ var simSagas = []struct {
 	{10, simDice.deadlineElsewhere},
 	{10, simDice.awayForTheNote},
 	{10, simDice.slowUnderAnother},
+	{8, simDice.runsFinished},
 }
 
 // sagas draws the sagas of a plan, each of one of its sessions.
@@ -84,5 +86,17 @@ func (d simDice) slowUnderAnother(s *simStep) []simStep {
 		{at: s.at, do: "trap", trap: simTrap{kind: theRecord + "sealed", n: 1, act: trapFreezes, lasts: d.between(2*second, 3*second)}},
 		{at: s.at, do: "start", slot: 1, settings: d.settings()},
 		{at: s.at + s.visit.person.AfterMin + d.between(second, 2*second), do: "run", n: s.n},
+	}
+}
+
+// runsFinished: somebody runs the tasks of a session that is over, when its record has
+// expired and asynq's janitor has not come yet.
+func (d simDice) runsFinished(s *simStep) []simStep {
+	d.plan.Retention = tasks.DefaultRetention
+	s.visit.person.Outcome, s.visit.person.AfterMin = marksim.Confirms, d.upTo(2*second)
+	at := s.at + d.between(8*second, 12*second)
+	return []simStep{
+		{at: at, do: "pause", lasts: 26 * time.Hour, settings: d.settings()},
+		{at: at + d.between(10*time.Millisecond, 7*second), do: "run", n: s.n},
 	}
 }
