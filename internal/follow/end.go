@@ -3,60 +3,100 @@ package follow
 import (
 	"context"
 	"time"
+
+	"github.com/identwatch/identwatch/internal/lease"
 )
 
-// endPause is between two tries to end a task that asynq says is still running.
+// endPause is for how long ends are collected, and between two tries to end a task that
+// asynq says is still running. It is far shorter than what is left of a lease.
 const endPause = 200 * time.Millisecond
 
-// endLoop ends the tasks of sessions whose work is done: each is made to run once
-// more, and that run writes its result.
+// end is what becomes of the task of a session whose work is done here.
+type end struct {
+	id       string
+	finished *lease.Finished // nil: it is run now, here or by another process
+}
+
+// endLoop ends the tasks of sessions whose work is done, many at a time.
 func (f *Follower) endLoop(ctx context.Context) {
-	again := time.NewTicker(endPause)
-	defer again.Stop()
-	var running []string
+	var again []end
 	for {
-		var ids []string
+		if len(again) == 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-f.ended:
+			}
+		}
 		select {
 		case <-ctx.Done():
-			f.release(context.WithoutCancel(ctx), running)
+			f.endAll(context.WithoutCancel(ctx), again)
 			return
-		case <-f.ended:
-			ids = f.takeEnds()
-		case <-again.C:
-			ids, running = running, nil
+		case <-time.After(endPause):
+			again = f.tryEnd(ctx, append(again, f.takeEnds()...))
 		}
-		running = append(running, f.tryRelease(ctx, ids)...)
 	}
 }
 
-// takeEnds returns the sessions whose task is to end, once.
-func (f *Follower) takeEnds() []string {
+// takeEnds returns the ends since it was called last.
+func (f *Follower) takeEnds() []end {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	ids := f.ends
+	ends := f.ends
 	f.ends = nil
-	return ids
+	return ends
 }
 
-// tryRelease makes tasks run now and returns those that it is to be tried again for.
-func (f *Follower) tryRelease(ctx context.Context, ids []string) []string {
-	if len(ids) == 0 {
+// tryEnd ends tasks, and returns those that it is to be tried again for.
+func (f *Follower) tryEnd(ctx context.Context, ends []end) (again []end) {
+	if len(ends) == 0 {
 		return nil
 	}
-	running, err := f.opts.Tasks.Release(ctx, ids)
+	running, err := f.endTasks(ctx, ends)
 	if err != nil {
-		f.opts.Log.Error("ending tasks failed; trying again", "tasks", len(ids), "error", err)
-		return ids
+		f.opts.Log.Error("ending tasks failed; trying again", "tasks", len(ends), "error", err)
+		return ends
 	}
-	return running
+	for _, e := range ends {
+		if running[e.id] {
+			again = append(again, e)
+		}
+	}
+	return again
 }
 
-// release gives tasks to the other workers. What cannot be released within a few
-// tries comes due when its lease ends.
-func (f *Follower) release(ctx context.Context, ids []string) {
+// endTasks returns the tasks that could not be ended because they are running.
+func (f *Follower) endTasks(ctx context.Context, ends []end) (running map[string]bool, err error) {
+	var finished []lease.Finished
+	var due []string
+	for _, e := range ends {
+		if e.finished != nil {
+			finished = append(finished, *e.finished)
+		} else {
+			due = append(due, e.id)
+		}
+	}
+	running = map[string]bool{}
+	active, err := f.opts.Tasks.Finish(ctx, finished)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range active {
+		running[id] = true
+	}
+	active, err = f.opts.Tasks.Release(ctx, due)
+	for _, id := range active {
+		running[id] = true
+	}
+	return running, err
+}
+
+// endAll ends tasks before the process stops. What cannot be ended within a few tries
+// comes due when its lease ends.
+func (f *Follower) endAll(ctx context.Context, ends []end) {
 	const tries = 5
 	for try := 1; ; try++ {
-		if ids = f.tryRelease(ctx, ids); len(ids) == 0 || try == tries {
+		if ends = f.tryEnd(ctx, ends); len(ends) == 0 || try == tries {
 			return
 		}
 		select {

@@ -52,7 +52,7 @@ type Follower struct {
 	sessions map[string]*Session
 	counts   map[string]int // of sessions, by account; without those that have none
 	due      dueHeap
-	ends     []string // sessions whose task is to end
+	ends     []end // of sessions whose work is done
 }
 
 // New makes a Follower.
@@ -110,14 +110,14 @@ func (f *Follower) Stop(working context.Context) {
 // handBack makes the tasks of all sessions due that no pool has.
 func (f *Follower) handBack(ctx context.Context) {
 	f.mu.Lock()
-	var ids []string
+	var ends []end
 	for _, s := range f.due {
-		ids = append(ids, s.ID)
+		ends = append(ends, end{id: s.ID})
 		f.drop(s)
 	}
 	f.due = nil
 	f.mu.Unlock()
-	f.release(ctx, append(ids, f.takeEnds()...))
+	f.endAll(ctx, append(ends, f.takeEnds()...))
 }
 
 // Holds reports whether a session is held.
@@ -203,7 +203,7 @@ func (f *Follower) put(s *Session, n Next) (stopped bool) {
 func (f *Follower) follow(s *Session, n Next) (stopped bool) {
 	if n.Step == nil {
 		f.drop(s)
-		f.ends = append(f.ends, s.ID)
+		f.ends = append(f.ends, end{s.ID, n.Finished})
 		signal(f.ended)
 		return false
 	}

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
@@ -21,6 +22,7 @@ import (
 // bed is a follower on an embedded Redis, in a bubble of virtual time.
 type bed struct {
 	*Follower
+	mini   *miniredis.Miniredis
 	rdb    *redis.Client
 	client *asynq.Client
 	tasks  *asynq.Inspector
@@ -44,7 +46,7 @@ func inBed(t *testing.T, limit, accounts int, test func(b *bed)) {
 	synctest.Test(t, func(*testing.T) {
 		rdb, mini := redistest.Embedded()
 		b := &bed{
-			rdb: rdb, client: asynq.NewClientFromRedisClient(rdb), tasks: asynq.NewInspectorFromRedisClient(rdb),
+			mini: mini, rdb: rdb, client: asynq.NewClientFromRedisClient(rdb), tasks: asynq.NewInspectorFromRedisClient(rdb),
 			logs: new(bytes.Buffer), taken: map[string]bool{"taken": true},
 		}
 		b.Follower = New(Options{
@@ -69,6 +71,7 @@ func (b *bed) task(t *testing.T, id string) {
 		tx.ZRem(ctx, "asynq:{"+testQueue+"}:scheduled", id)
 		tx.ZAdd(ctx, "asynq:{"+testQueue+"}:retry", redis.Z{Score: float64(time.Now().Add(time.Hour).Unix()), Member: id})
 		tx.HSet(ctx, "asynq:{"+testQueue+"}:t:"+id, "state", "retry")
+		tx.HSet(ctx, "record:"+id, "removal", "removed")
 		return nil
 	})
 	if err != nil || moved != nil {

@@ -45,7 +45,7 @@ func (p *pool) wait() {
 	for {
 		select {
 		case s := <-p.work:
-			p.giveBack(s, Next{s.step, s.due})
+			p.giveBack(s, Next{Step: s.step, At: s.due})
 		default:
 			return
 		}

@@ -22,7 +22,7 @@ func (f *Follower) HasRoom(ctx context.Context, account string) bool {
 	room, back := f.makeRoom(account)
 	f.mu.Unlock()
 	if back != "" {
-		f.release(ctx, []string{back})
+		f.endAll(ctx, []end{{id: back}})
 	}
 	return room
 }

@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"context"
 	"time"
+
+	"github.com/identwatch/identwatch/internal/lease"
 )
 
 // Kind says which pool runs a step.
@@ -36,21 +38,25 @@ type Admitted interface {
 	Admit() (instead Next, may bool)
 }
 
-// Next says what a session does next, and when. Without a step its work is done,
-// and its task ends.
+// Next says what a session does next, and when. Without a step its work is done:
+// then its task is finished, or without Finished is run once more, and that run ends it.
 type Next struct {
-	Step Step
-	At   time.Time
+	Step     Step
+	At       time.Time
+	Finished *lease.Finished
 }
 
 // Now is a step that is due now.
-func Now(s Step) Next { return Next{s, time.Now()} }
+func Now(s Step) Next { return Next{Step: s, At: time.Now()} }
 
 // In is a step that is due after a while.
-func In(after time.Duration, s Step) Next { return Next{s, time.Now().Add(after)} }
+func In(after time.Duration, s Step) Next { return Next{Step: s, At: time.Now().Add(after)} }
 
-// End is the end of a session's work.
+// End is the end of a session's work here; a run of its task says what is left to do.
 func End() Next { return Next{} }
+
+// Finish is the end of a session's work, with which its task is finished.
+func Finish(t lease.Finished) Next { return Next{Finished: &t} }
 
 // Session is one followed session. Everything but the name belongs to the
 // follower's lock.

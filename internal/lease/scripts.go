@@ -14,6 +14,7 @@ var scriptFiles embed.FS
 
 var (
 	releaseScript    = script("release")
+	finishScript     = script("finish")
 	postponeScript   = script("postpone")
 	sweepScript      = script("sweep")
 	bringBackScript  = script("bring_back")

@@ -52,3 +52,15 @@ func flag(b bool) int {
 func (s *Store) EndRemoval(ctx context.Context, session Session, removal Removal) (Change, error) {
 	return s.run(ctx, s.cfg.Redis, endRemovalScript, session, string(removal))
 }
+
+// Proof is what the hash of a record must still say, and for how long it is kept then.
+type Proof struct {
+	Key, Field, Value string
+	Kept              time.Duration
+}
+
+// Removed is how the removal of a session ended whose record is r. A delivered session's
+// record is kept for as long from then on as Settle keeps it.
+func (s Session) Removed(r Record) Proof {
+	return Proof{Key: s.key(), Field: "removal", Value: string(r.Removal), Kept: s.Retention + late}
+}

@@ -29,15 +29,20 @@ type Result struct {
 	RecordLost  bool      `json:"record_lost,omitempty"`
 }
 
-// writeResult is called by the run that ends the task, and by no other: a
-// ResultWriter is dead once its handler returned.
-func writeResult(t *asynq.Task, r outcome.Record) error {
-	data, err := json.Marshal(Result{
+// encodeResult writes what asynqmon shows of a task that ends with a record.
+func encodeResult(r outcome.Record) ([]byte, error) {
+	return json.Marshal(Result{
 		Outcome: r.Type, Reason: r.Reason, Delivery: r.State, Removal: r.Removal,
 		Polls: r.Polls, Attempts: r.Attempts, Removals: r.Removals, LastError: r.LastError, LastTrouble: r.Trouble,
 		StartedAt: r.Started, FinalAt: r.Final, EndedAt: r.Ended, RemovedAt: r.RemovedAt,
 		RecordLost: r.State == outcome.None,
 	})
+}
+
+// writeResult is called by the run that ends the task, and by no other: a
+// ResultWriter is dead once its handler returned.
+func writeResult(t *asynq.Task, r outcome.Record) error {
+	data, err := encodeResult(r)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/session"
@@ -52,6 +53,18 @@ func (s *Settler) End(ctx context.Context, t *asynq.Task, job session.Job, r out
 		s.logFinished(job, r)
 	}
 	return writeResult(t, r)
+}
+
+// Finished is the follow task of a session that was delivered and removed while this
+// process followed it. Nobody has anything left to do, if the record still says so; then
+// it expires after the task.
+func (s *Settler) Finished(job session.Job, r outcome.Record) (lease.Finished, error) {
+	result, err := encodeResult(r)
+	if err != nil {
+		return lease.Finished{}, err
+	}
+	s.logFinished(job, r)
+	return lease.Finished{ID: job.ID(), Result: result, Retention: job.Retention, Proof: lease.Proof(outcome.Of(job).Removed(r))}, nil
 }
 
 // logFinished writes the one line that an operator reads of a session. Its times
