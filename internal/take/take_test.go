@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -33,7 +34,7 @@ func inBed(t *testing.T, test func(b *bed)) {
 			return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "n"}, []string{"account"})
 		}
 		test(&bed{s, New(Options{
-			Records: s.Records, Holder: sessiontest.Holder, TakenOver: counters(), Refused: counters(),
+			Records: s.Records, Holder: sessiontest.Holder, TakenOver: counters(), Refused: counters(), Tasks: lease.NewQueue(s.Redis, queue.Follow),
 			Further: []*lease.Queue{lease.NewQueue(s.Redis, queue.Deliver), lease.NewQueue(s.Redis, queue.Remove)},
 			Unknown: prometheus.NewCounter(prometheus.CounterOpts{Name: "n"}), Log: s.Log,
 		}), s.Account()})
@@ -102,8 +103,9 @@ func TestTake_OnlyLooksIfTheProcessIsFull(t *testing.T) {
 // followed again, because another outcome could come of it.
 func TestTake_BeginsNoRecordOfASessionThatWentFurther(t *testing.T) {
 	later := map[string]func(b *bed) error{
-		"delivery": func(b *bed) error { return b.Tasks.EnsureDelivery(b.Ctx, sessiontest.Job(), 0) },
-		"removal":  func(b *bed) error { return b.Tasks.EnsureRemoval(b.Ctx, sessiontest.Job(), time.Hour) },
+		"delivery":              func(b *bed) error { return b.Tasks.EnsureDelivery(b.Ctx, sessiontest.Job(), 0) },
+		"removal":               func(b *bed) error { return b.Tasks.EnsureRemoval(b.Ctx, sessiontest.Job(), time.Hour) },
+		"ended task of its own": (*bed).endFollowTask,
 		"archived delivery": func(b *bed) error {
 			return errors.Join(b.Tasks.EnsureDelivery(b.Ctx, sessiontest.Job(), 0), b.Inspector.ArchiveTask(queue.Deliver, sessiontest.Job().ID()))
 		},
@@ -127,6 +129,33 @@ func TestTake_BeginsNoRecordOfASessionThatWentFurther(t *testing.T) {
 			})
 		}
 	}
+}
+
+// endFollowTask runs the session's follow task to its end.
+func (b *bed) endFollowTask() error {
+	task, err := queue.NewFollowTask(sessiontest.Job())
+	if err != nil {
+		return err
+	}
+	_, err = b.RunTask(queue.Follow, task, func(_ context.Context, t *asynq.Task) error {
+		_, err := t.ResultWriter().Write([]byte("{}"))
+		return err
+	})
+	return err
+}
+
+// The record of a session that ended has expired, and somebody runs its task again.
+func TestVouch_HasATaskThatEndedDecideNothing(t *testing.T) {
+	inBed(t, func(b *bed) {
+		if err := b.endFollowTask(); err != nil {
+			t.Fatal(err)
+		}
+		a := b.Account(queue.NewPayloadKey())
+		refused := testutil.ToFloat64(b.opts.Refused.WithLabelValues("default"))
+		if err := b.Vouch(b.Ctx, a, sessiontest.Job()); err != nil || refused != 0 {
+			t.Errorf("%v, %v are refused", err, refused)
+		}
+	})
 }
 
 // What says that a session goes on is its later task, and not that of another.
