@@ -185,6 +185,29 @@ func TestEnd_WritesAndLogsWhatTheRecordSays(t *testing.T) {
 	})
 }
 
+// A task that is ended without a run shows the same as one that ran. What proves that
+// it may end is that the record says how the session was removed.
+func TestFinished_IsTheTaskAsARunWouldEndIt(t *testing.T) {
+	inBed(t, func(b *bed) {
+		r := b.removed(outcome.Delivered)
+		info, err := b.end(queue.TypeFollow, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		job := sessiontest.Job()
+		task, err := b.Finished(job, r)
+		if err != nil || task.ID != job.ID() || string(task.Result) != string(info.Result) || task.Retention != job.Retention {
+			t.Errorf("%+v, %v; the run wrote %s", task, err, info.Result)
+		}
+		if want := (lease.Proof{Key: "identwatch:default:a", Field: "removal", Value: "removed", Kept: job.Retention + time.Hour}); task.Proof != want {
+			t.Errorf("the proof is %+v, want %+v", task.Proof, want)
+		}
+		if n := b.Logged("session finished"); n != 2 {
+			t.Errorf("logged %d times that a session is finished", n)
+		}
+	})
+}
+
 func TestBetween_IsZeroForWhatNeverCame(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
