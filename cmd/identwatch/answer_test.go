@@ -21,7 +21,7 @@ func TestAnswer_PrintsWhatCouldNotBeUsed(t *testing.T) {
 	}
 	store := outcome.NewStore(outcome.Config{Redis: server.Client(), Keyring: ring, SessionTimeout: time.Hour, DeliveryWindow: time.Hour})
 	session := outcome.Session{ID: "default:a", Retention: time.Hour}
-	if _, err := store.Follow(t.Context(), session, "w"); err != nil {
+	if _, err := store.Follow(t.Context(), session, "w", outcome.Evidence{}); err != nil {
 		t.Fatal(err)
 	}
 	const sent = "{\"status\":\"ok\",\"token\":\"other\"}\n"

@@ -38,7 +38,7 @@ func someSessions(t *testing.T, server *redistest.Server) {
 	}
 	store := outcome.NewStore(outcome.Config{Redis: rdb, Keyring: keys, SessionTimeout: time.Hour, DeliveryWindow: time.Hour})
 	polled := outcome.Session{ID: "default:polled", Retention: time.Hour}
-	if _, err := store.Follow(t.Context(), polled, "a"); err != nil {
+	if _, err := store.Follow(t.Context(), polled, "a", outcome.Evidence{}); err != nil {
 		t.Fatal(err)
 	}
 	handed := outcome.Session{ID: "default:handed", Retention: time.Hour}

@@ -29,7 +29,11 @@ func (q *Queue) Name() string { return q.name }
 
 func (q *Queue) key(suffix string) string { return "asynq:{" + q.name + "}:" + suffix }
 func (q *Queue) taskKey(id string) string { return q.key("t:" + id) }
-func (q *Queue) taskPrefix() string       { return q.key("t:") }
+
+// TaskKey is the hash of a task.
+func (q *Queue) TaskKey(id string) string { return q.taskKey(id) }
+
+func (q *Queue) taskPrefix() string { return q.key("t:") }
 func (q *Queue) wrap(what string, err error) error {
 	return fmt.Errorf("%s in queue %s: %w", what, q.name, err)
 }

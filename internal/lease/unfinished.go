@@ -9,12 +9,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// ResultField is the field of a task's hash, see [Queue.TaskKey], that the run writes which
+// ends the task. asynq keeps it if the task is run again.
+const ResultField = "result"
+
 // WentFurther reports whether a session's story went further than its first task: that
 // task has a result, which only the run writes that ends it, or one of the later queues
 // has a task of that id, in whichever state. It asks all at once.
 func WentFurther(ctx context.Context, first *Queue, later []*Queue, id string) (bool, error) {
 	pipe := first.redis.Pipeline()
-	ended := pipe.HExists(ctx, first.taskKey(id), "result")
+	ended := pipe.HExists(ctx, first.taskKey(id), ResultField)
 	found := make([]*redis.IntCmd, len(later))
 	for i, q := range later {
 		found[i] = pipe.Exists(ctx, q.taskKey(id))

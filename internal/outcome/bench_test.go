@@ -104,7 +104,7 @@ func costs(b *testing.B, rdb *redis.Client) map[string]float64 {
 
 func happyStory(ctx context.Context, s *Store, session Session, result Result) error {
 	return firstOf(
-		func() error { _, err := s.Follow(ctx, session, "a"); return err },
+		func() error { _, err := s.Follow(ctx, session, "a", Evidence{}); return err },
 		func() error { return applied(s.Seal(ctx, session, result, "a", claimTime)) },
 		func() error { return applied(s.Deliver(ctx, session, result)) },
 		func() error { _, err := s.Removing(ctx, session, 0); return err },
@@ -115,7 +115,7 @@ func happyStory(ctx context.Context, s *Store, session Session, result Result) e
 
 func longStory(ctx context.Context, s *Store, session Session, result Result) error {
 	return firstOf(
-		func() error { _, err := s.Follow(ctx, session, "a"); return err },
+		func() error { _, err := s.Follow(ctx, session, "a", Evidence{}); return err },
 		func() error { return applied(s.Seal(ctx, session, result, "a", claimTime)) },
 		func() error { return applied(s.HandOver(ctx, session, "a", "HTTP 503")) },
 		func() error { return applied(s.Claim(ctx, session, "b", claimTime)) },

@@ -186,11 +186,11 @@ func everyMethod(ctx context.Context, s *Store) map[string]func() (Change, error
 		},
 		"remove: end": func() (Change, error) { return s.EndRemoval(ctx, session, Removed) },
 		"follow": func() (Change, error) {
-			r, err := s.Follow(ctx, session, "a")
+			r, err := s.Follow(ctx, session, "a", Evidence{})
 			return Change{err == nil, r}, err
 		},
 		"take over": func() (Change, error) {
-			r, err := s.TakeOver(ctx, session, "a")
+			r, err := s.Follow(ctx, session, "a", told(ctx, s))
 			return Change{err == nil, r}, err
 		},
 		"keep": func() (Change, error) {

@@ -28,7 +28,7 @@ func TestList_HoldsEveryRecordOfAnAccount(t *testing.T) {
 		var want []string
 		for i := range scanPage + 20 {
 			session := Session{ID: fmt.Sprintf("default:a%04d", i)}
-			if _, err := s.Follow(ctx, session, "a"); err != nil {
+			if _, err := s.Follow(ctx, session, "a", Evidence{}); err != nil {
 				t.Fatal(err)
 			}
 			want = append(want, session.ID)

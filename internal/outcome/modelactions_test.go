@@ -31,14 +31,14 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 		"follow": func(t *rapid.T) {
 			holder := someWorker.Draw(t, "holder")
 			w.step(t, "", func() (Change, error) {
-				r, err := store.Follow(w.ctx, session, holder)
+				r, err := store.Follow(w.ctx, session, holder, Evidence{})
 				return Change{true, r}, err
 			}, func() bool { return story.follow(w.now, holder) })
 		},
 		"take over": func(t *rapid.T) {
 			holder := someWorker.Draw(t, "holder")
 			w.step(t, "", func() (Change, error) {
-				r, err := store.TakeOver(w.ctx, session, holder)
+				r, err := store.Follow(w.ctx, session, holder, told(w.ctx, store))
 				return Change{true, r}, err
 			}, func() bool { return story.state == None || story.follow(w.now, holder) })
 		},

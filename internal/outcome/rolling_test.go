@@ -78,14 +78,22 @@ func TestFollow_KeepsTheRecordForTheLongerTimeout(t *testing.T) {
 	})
 }
 
-func TestTakeOver_BeginsNoRecord(t *testing.T) {
+func TestFollow_BeginsNoRecordAgainstTheEvidence(t *testing.T) {
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
-		r, err := s.TakeOver(ctx, session, "a")
-		if err != nil || r.State != None || s.cfg.Redis.Exists(ctx, session.key()).Val() != 0 {
-			t.Fatalf("%+v, %v", r, err)
+		s.cfg.Redis.HSet(ctx, "task", "result", "")
+		for name, evidence := range map[string]Evidence{
+			"a key": told(ctx, s), "the field": {Hash: "task", Field: "result"}, "the field alone": {Hash: "task", Field: "result", Keys: []string{"no such key"}},
+		} {
+			r, err := s.Follow(ctx, session, "a", evidence)
+			if err != nil || r.State != None || s.cfg.Redis.Exists(ctx, session.key()).Val() != 0 {
+				t.Fatalf("%s: %+v, %v", name, r, err)
+			}
 		}
-		follow(ctx, t, s, "a")
-		if r, err := s.TakeOver(ctx, session, "b"); err != nil || r.State != Following || r.Holder != "b" {
+		r, err := s.Follow(ctx, session, "a", Evidence{Hash: "task", Field: "another", Keys: []string{"no such key"}})
+		if err != nil || r.State != Following {
+			t.Fatalf("without evidence: %+v, %v", r, err)
+		}
+		if r, err := s.Follow(ctx, session, "b", told(ctx, s)); err != nil || r.State != Following || r.Holder != "b" {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})

@@ -15,7 +15,7 @@ const answered = `{"status":"ok","code":"39901019876"}`
 func TestNoteUnusable_IsForTheHolderAlone(t *testing.T) {
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
 		mustNot(t)(s.NoteUnusable(ctx, session, "w1", "ok without a token", []byte(answered)))
-		if _, err := s.Follow(ctx, session, "w1"); err != nil {
+		if _, err := s.Follow(ctx, session, "w1", Evidence{}); err != nil {
 			t.Fatal(err)
 		}
 		mustNot(t)(s.NoteUnusable(ctx, session, "w2", "ok without a token", []byte(answered)))
@@ -53,7 +53,7 @@ func TestSalvaged_IsErasedByEveryOtherOutcome(t *testing.T) {
 			"forgotten": func(o Session) (Change, error) { return Change{Applied: true}, s.Forget(ctx, o, "w1") },
 		} {
 			one := Session{ID: "default:" + name, Retention: time.Hour}
-			if _, err := s.Follow(ctx, one, "w1"); err != nil {
+			if _, err := s.Follow(ctx, one, "w1", Evidence{}); err != nil {
 				t.Fatal(err)
 			}
 			must(t)(s.NoteUnusable(ctx, one, "w1", "ok without a token", []byte(answered)))
@@ -82,7 +82,7 @@ func TestRemoving_KeepsWhatNobodyCouldUse(t *testing.T) {
 		unusable := result
 		unusable.Type, unusable.Reason = "identification.failed", KeptReason
 		for _, one := range []Session{session, {ID: "default:none", Retention: time.Hour}} {
-			if _, err := short.Follow(ctx, one, "w1"); err != nil {
+			if _, err := short.Follow(ctx, one, "w1", Evidence{}); err != nil {
 				t.Fatal(err)
 			}
 			must(t)(short.NoteUnusable(ctx, one, "w1", "ok without a token", []byte(answered)))

@@ -68,7 +68,7 @@ func TestScripts_AreEachUsed(t *testing.T) {
 }
 
 // redisWords are what the scripts say to Redis and to Lua.
-var redisWords = strings.Fields(`TIME HGET HSET HSETNX HGETALL HDEL HINCRBY GET SET PX DEL EXISTS STRLEN PTTL PEXPIRE ZADD ZREM %S+ %.0f 0 1`)
+var redisWords = strings.Fields(`TIME HGET HSET HSETNX HGETALL HDEL HEXISTS HINCRBY GET SET PX DEL EXISTS STRLEN PTTL PEXPIRE ZADD ZREM %S+ %.0f 1`)
 
 // TestScripts_NameOnlyWhatGoKnows: a state, a removal or a field that is spelt in
 // another way than in Go would be a state that nobody goes on from, or a field that

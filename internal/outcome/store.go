@@ -50,8 +50,16 @@ func (s Session) key() string { return keyPrefix + s.ID }
 
 func (s Session) sealedKey() string { return s.key() + ":sealed" }
 
+// keys are those of every script on one record.
+func (s Session) keys() []string {
+	return []string{s.key(), s.sealedKey(), givenUpKey, s.salvageKey()}
+}
+
 func (s *Store) run(ctx context.Context, rdb redis.Scripter, sc *redis.Script, session Session, args ...any) (Change, error) {
-	keys := []string{session.key(), session.sealedKey(), givenUpKey, session.salvageKey()}
+	return runOn(ctx, rdb, sc, session.keys(), args...)
+}
+
+func runOn(ctx context.Context, rdb redis.Scripter, sc *redis.Script, keys []string, args ...any) (Change, error) {
 	reply, err := sc.Run(ctx, rdb, keys, slices.Concat(recordArgs, args)...).Result()
 	if err != nil {
 		return Change{}, fmt.Errorf("the session's record: %w", err)
@@ -65,20 +73,23 @@ func (s *Store) Read(ctx context.Context, session Session) (Record, error) {
 	return change.Record, err
 }
 
-// Follow begins a record, or takes one over: from now on holder follows the session.
-func (s *Store) Follow(ctx context.Context, session Session, holder string) (Record, error) {
-	return s.follow(ctx, session, holder, true)
+// Evidence is what proves that a session had its outcome, though its record may be lost:
+// the hash has the field, or one of the keys exists. The zero Evidence proves nothing.
+type Evidence struct {
+	Hash, Field string
+	Keys        []string
 }
 
-// TakeOver is Follow for a session that must have a record: if it has none, none
-// begins, and the state of what it returns is None.
-func (s *Store) TakeOver(ctx context.Context, session Session, holder string) (Record, error) {
-	return s.follow(ctx, session, holder, false)
-}
-
-func (s *Store) follow(ctx context.Context, session Session, holder string, begin bool) (Record, error) {
+// Follow begins a record, or takes one over: from now on holder follows the session. It
+// begins none if there is evidence that the session had its outcome; then the state of
+// what it returns is None.
+func (s *Store) Follow(ctx context.Context, session Session, holder string, told Evidence) (Record, error) {
 	keep := s.cfg.SessionTimeout + s.cfg.DeliveryWindow + margin
-	change, err := s.run(ctx, s.cfg.Redis, followScript, session, holder, keep.Milliseconds(), session.Retention.Milliseconds(), flag(begin))
+	keys := session.keys()
+	if told.Hash != "" {
+		keys = append(append(keys, told.Hash), told.Keys...)
+	}
+	change, err := runOn(ctx, s.cfg.Redis, followScript, keys, holder, keep.Milliseconds(), session.Retention.Milliseconds(), told.Field)
 	return change.Record, err
 }
 

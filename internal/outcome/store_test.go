@@ -76,11 +76,19 @@ func mustNot(t *testing.T) func(c Change, err error) Record {
 
 func follow(ctx context.Context, t *testing.T, s *Store, holder string) Record {
 	t.Helper()
-	r, err := s.Follow(ctx, session, holder)
+	r, err := s.Follow(ctx, session, holder, Evidence{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// told is evidence that there is, so that a record is taken over and none begins.
+func told(ctx context.Context, s *Store) Evidence {
+	if err := s.cfg.Redis.Set(ctx, "told", "", 0).Err(); err != nil {
+		panic(err)
+	}
+	return Evidence{Hash: "no such hash", Field: "result", Keys: []string{"no such key", "told"}}
 }
 
 func TestStore_TellsAHappyStory(t *testing.T) {
@@ -374,13 +382,13 @@ func TestHeldByOthers_FindsWhatWasTakenOverOrLost(t *testing.T) {
 		var ids []string
 		for i := range 2 * othersBatch {
 			id := Session{ID: "default:" + strings.Repeat("x", i%7) + time.Duration(i).String()}
-			if _, err := s.Follow(ctx, id, "a"); err != nil {
+			if _, err := s.Follow(ctx, id, "a", Evidence{}); err != nil {
 				t.Fatal(err)
 			}
 			ids = append(ids, id.ID)
 		}
 		taken := ids[othersBatch+3]
-		if _, err := s.Follow(ctx, Session{ID: taken}, "b"); err != nil {
+		if _, err := s.Follow(ctx, Session{ID: taken}, "b", Evidence{}); err != nil {
 			t.Fatal(err)
 		}
 		others, err := s.HeldByOthers(ctx, append(ids, "default:lost"), "a")

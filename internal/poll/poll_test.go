@@ -45,7 +45,7 @@ func inBed(t *testing.T, test func(b *bed)) {
 // begin has this process hold the session, as its record says it stands.
 func (b *bed) begin(keys ...queue.PayloadKey) {
 	b.T.Helper()
-	r, err := b.Records.Follow(b.Ctx, outcome.Of(sessiontest.Job()), sessiontest.Holder)
+	r, err := b.Records.Follow(b.Ctx, outcome.Of(sessiontest.Job()), sessiontest.Holder, outcome.Evidence{})
 	if err != nil {
 		b.T.Fatal(err)
 	}

@@ -138,7 +138,7 @@ func (b *Bed) TellOf(job session.Job, state outcome.State) outcome.Record {
 	case outcome.Cancelled:
 		b.told(b.Records.Cancel(b.Ctx, s, outcome.RemovalHanded))
 	default:
-		if _, err := b.Records.Follow(b.Ctx, s, "other-worker"); err != nil {
+		if _, err := b.Records.Follow(b.Ctx, s, "other-worker", outcome.Evidence{}); err != nil {
 			b.T.Fatal(err)
 		}
 		if state != outcome.Following {

@@ -100,14 +100,16 @@ func (t *Taker) take(ctx context.Context, job session.Job, full bool) (outcome.R
 	if full {
 		return t.opts.Records.Read(ctx, outcome.Of(job))
 	}
-	further, err := t.WentFurther(ctx, job)
-	switch {
-	case err != nil:
-		return outcome.Record{}, err
-	case further:
-		return t.opts.Records.TakeOver(ctx, outcome.Of(job), t.opts.Holder)
+	return t.opts.Records.Follow(ctx, outcome.Of(job), t.opts.Holder, t.evidence(job))
+}
+
+// evidence is what WentFurther looks at.
+func (t *Taker) evidence(job session.Job) outcome.Evidence {
+	told := outcome.Evidence{Hash: t.opts.Tasks.TaskKey(job.ID()), Field: lease.ResultField}
+	for _, q := range t.opts.Further {
+		told.Keys = append(told.Keys, q.TaskKey(job.ID()))
 	}
-	return t.opts.Records.Follow(ctx, outcome.Of(job), t.opts.Holder)
+	return told
 }
 
 // WentFurther reports whether a task proves that the session had its outcome. The task
