@@ -47,7 +47,8 @@ func inBed(t *testing.T, test func(b *bed)) {
 	})
 }
 
-// while runs the Repairer beside a test.
+// while runs the Repairer beside a test. It works at whole seconds: a test that looks
+// for what it did waits a step longer.
 func (b *bed) while(test func()) {
 	b.T.Helper()
 	ctx, stop := context.WithCancel(b.Ctx)
@@ -420,13 +421,13 @@ func TestMeasure_CountsTasks(t *testing.T) {
 	inBed(t, func(b *bed) {
 		b.deliveries("a", "b")
 		b.while(func() {
-			time.Sleep(measurePause + time.Second)
+			time.Sleep(measurePause + sweepPause + step)
 			age := testutil.ToFloat64(b.opts.Metrics.Age.WithLabelValues(queue.Deliver))
-			if n := testutil.ToFloat64(b.opts.Metrics.Tasks.WithLabelValues(queue.Deliver, "pending")); n != 2 || age < 1 || age > 6 {
+			if n := testutil.ToFloat64(b.opts.Metrics.Tasks.WithLabelValues(queue.Deliver, "pending")); n != 2 || age < 6 || age >= 7 {
 				t.Errorf("%v pending, the oldest for %v s", n, age)
 			}
 			b.deliveries("c")
-			time.Sleep(measurePause)
+			time.Sleep(measurePause + step)
 			if n := testutil.ToFloat64(b.opts.Metrics.Tasks.WithLabelValues(queue.Deliver, "pending")); n != 3 {
 				t.Errorf("%v pending", n)
 			}
@@ -439,7 +440,7 @@ func TestMeasure_ForgetsWhatRedisDoesNotSay(t *testing.T) {
 	inBed(t, func(b *bed) {
 		b.deliveries("a")
 		b.while(func() {
-			time.Sleep(measurePause)
+			time.Sleep(sweepPause + step)
 			shown := func() int {
 				return testutil.CollectAndCount(b.opts.Metrics.Tasks) + testutil.CollectAndCount(b.opts.Metrics.Age)
 			}
@@ -447,12 +448,12 @@ func TestMeasure_ForgetsWhatRedisDoesNotSay(t *testing.T) {
 				t.Errorf("%d counts", n)
 			}
 			b.RedisFails()
-			time.Sleep(measurePause + time.Second)
+			time.Sleep(measurePause + sweepPause + step)
 			if n := shown(); n != 0 {
 				t.Errorf("%d counts without Redis", n)
 			}
 			b.RedisIsBack()
-			time.Sleep(measurePause + time.Second)
+			time.Sleep(measurePause + sweepPause + step)
 			if n := shown(); n != 14 {
 				t.Errorf("%d counts when Redis is back", n)
 			}
@@ -464,9 +465,9 @@ func TestMeasure_ForgetsWhatRedisDoesNotSay(t *testing.T) {
 func TestMeasure_MakesTheQueuesKnownAgain(t *testing.T) {
 	inBed(t, func(b *bed) {
 		b.while(func() {
-			time.Sleep(measurePause)
+			time.Sleep(sweepPause + step)
 			b.Redis.FlushAll(b.Ctx)
-			time.Sleep(measurePause + time.Second)
+			time.Sleep(measurePause + sweepPause + step)
 			if names, err := b.Inspector.Queues(); err != nil || len(names) != 2 {
 				t.Errorf("asynq knows %v, %v", names, err)
 			}
