@@ -2,6 +2,7 @@ package worker
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/settle"
@@ -136,6 +138,9 @@ func TestLost_AFinishedTaskThatIsRunAgainBeginsNothing(t *testing.T) {
 				for runs := 1; runs <= 2; runs++ {
 					if err := w.tasks.RunTask(queue.Follow, "default:a"); err != nil {
 						t.Fatal(err)
+					}
+					if status, err := w.admin().Cancel(w.ctx, named("a")); !errors.Is(err, admin.ErrNoSession) {
+						t.Errorf("it was cancelled: %+v, %v", status, err)
 					}
 					p = w.start(change)
 					time.Sleep(3 * time.Second)

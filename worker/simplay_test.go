@@ -191,7 +191,8 @@ func (w *simWorld) cancel(ctx context.Context, s simStep, v *simVisit) time.Time
 		}
 		return status.EndedAt
 	}
-	if !w.redis.mini.Exists("asynq:{" + simFollow + "}:t:" + v.id()) {
+	task, err := w.tasks.GetTaskInfo(simFollow, v.id())
+	if err != nil || w.record(v).State == outcome.None && (task.State == asynq.TaskStateCompleted || task.State == asynq.TaskStateArchived || len(task.Result) > 0) {
 		return time.Time{}
 	}
 	change, err := w.records().Cancel(ctx, outcome.Session{ID: v.id(), Retention: w.plan.Retention}, outcome.RemovalHanded)

@@ -52,10 +52,11 @@ type sighting struct {
 	record outcome.Record
 }
 
-// waits reports whether a worker is to run the task. A completed one has had its
-// time, and an archived one was taken out of the queue.
+// waits reports whether a worker is to run the task of a session that has no record. A
+// completed one has had its time, one with a result too, which somebody runs again, and
+// an archived one was taken out of the queue.
 func (s sighting) waits() bool {
-	return s.task != nil && s.task.State != asynq.TaskStateCompleted && s.task.State != asynq.TaskStateArchived
+	return s.task != nil && s.task.State != asynq.TaskStateCompleted && s.task.State != asynq.TaskStateArchived && len(s.task.Result) == 0
 }
 
 // look looks for the task first: if that waits and has no record afterwards, no
