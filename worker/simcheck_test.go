@@ -58,6 +58,7 @@ func (w *simWorld) check() {
 		c.checkTruth()
 		c.checkTakeovers()
 		c.checkPolls()
+		c.checkResumed()
 		c.checkRetry()
 		c.checkKept()
 		c.checkPrompt()
@@ -462,7 +463,7 @@ func (c *simCase) checkTakeovers() {
 		next := slices.IndexFunc(c.calls, func(x simCall) bool { return !x.removes && x.at.After(died) })
 		// The next poll may be a pause of the pace away, or that of an error's.
 		if next < 0 || c.calls[next].at.After(until.Add(simLate)) {
-			if c.world.log.find(died.Add(-40*time.Second), died, []string{simAccounts[c.visit.account]}, markSignIll) == nil {
+			if c.world.log.find(died.Add(-40*time.Second), died, []string{simAccounts[c.visit.account]}, markSignIll, tokenChanged) == nil {
 				c.broken(promiseSeconds, "%s died at %s with a lease of %v, and nobody polled it by %s", dead.name, c.world.log.since(died), dead.with.lease, c.world.log.since(until))
 			}
 		}
@@ -496,7 +497,7 @@ func (c *simCase) touched(from, to time.Time) bool {
 // calm reports whether a worker that was there all the time could have taken the
 // session, and nothing hindered it.
 func (c *simCase) calm(from, to time.Time, dead *simProcess) bool {
-	if c.world.log.find(from.Add(-5*time.Second), to, []string{simAccounts[c.visit.account], c.visit.token}, redisIll, redisLost, clockMoved, markSignIll, operatorDid) != nil {
+	if c.world.log.find(from.Add(-5*time.Second), to, []string{simAccounts[c.visit.account], c.visit.token}, redisIll, redisLost, clockMoved, markSignIll, tokenChanged, operatorDid) != nil {
 		return false
 	}
 	able := false
@@ -530,7 +531,7 @@ func (c *simCase) checkPrompt() {
 	from := slices.MaxFunc([]time.Time{final, c.visit.accepted, c.changes[0].at}, time.Time.Compare)
 	pause := 5 * time.Second // at the default pace, for a session that is older than two minutes
 	by := from.Add(pause + pause/5 + 2*time.Second)
-	if c.world.log.find(c.visit.accepted.Add(-time.Second), by, []string{simAccounts[c.visit.account], c.visit.receiver(), c.visit.token}, redisIll, redisLost, clockMoved, markSignIll, receiverIll, operatorDid) != nil {
+	if c.world.log.find(c.visit.accepted.Add(-time.Second), by, []string{simAccounts[c.visit.account], c.visit.receiver(), c.visit.token}, redisIll, redisLost, clockMoved, markSignIll, tokenChanged, receiverIll, operatorDid) != nil {
 		return
 	}
 	for _, p := range c.world.processes {

@@ -25,6 +25,7 @@ const (
 	markSignIll  simTrouble = "MarkSign was ill"
 	receiverIll  simTrouble = "a receiver was ill"
 	operatorDid  simTrouble = "an operator or the application interfered"
+	tokenChanged simTrouble = "MarkSign refused an old access token"
 	newcomer     simTrouble = "a worker started"
 )
 

@@ -54,7 +54,7 @@ func (s simStep) String() string {
 	switch s.do {
 	case "start":
 		return fmt.Sprintf("%s worker %d: %s", text, s.slot, s.settings)
-	case "kill", "stop":
+	case "kill", "stop", "reads the files":
 		return fmt.Sprintf("%s worker %d", text, s.slot)
 	case "suspend":
 		return fmt.Sprintf("%s worker %d for %v", text, s.slot, s.lasts)
@@ -71,6 +71,8 @@ func (s simStep) String() string {
 		return fmt.Sprintf("%s %s %s for %v, %d %% of posts", text, simHosts[s.host], s.mood.name, s.lasts, s.mood.share)
 	case "MarkSign":
 		return fmt.Sprintf("%s of %s %s for %v", text, simAccounts[s.account], s.how, s.lasts)
+	case "new access token", "its file":
+		return fmt.Sprintf("%s of %s", text, simAccounts[s.account])
 	case "Redis":
 		return fmt.Sprintf("%s %s for %v", text, cmpOr(string(s.ill), "?"), s.lasts)
 	case "Redis loses", "Redis's clock", "pause":

@@ -46,7 +46,7 @@ func (w *simWorld) play(s simStep) {
 		w.enqueue(s.visit)
 	case s.do == "pause":
 		w.pause(s)
-	case w.playWorker(s, p), w.playSurroundings(s):
+	case w.playWorker(s, p), w.playTokens(s, p), w.playSurroundings(s):
 	case v != nil:
 		w.playSession(s, v)
 	}
@@ -288,6 +288,7 @@ func (w *simWorld) mend() {
 	}
 	w.log.mu.Unlock()
 	clear(w.laid[:])
+	w.mendTokens()
 	w.apps.Wait()
 	if !alive {
 		w.start(0, w.plan.Last)

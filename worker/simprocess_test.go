@@ -77,6 +77,8 @@ type simProcess struct {
 	frozen     chan struct{}   // closed when it goes on; nil while it runs
 	sleep      *simIncident
 	cuts       map[string]time.Time // until when a way is cut
+	tokens     [2]int               // its access tokens
+	readings   []simReading
 	traps      []*simTrap
 }
 
@@ -313,6 +315,7 @@ func (w *simWorld) start(slot int, with simSettings) *simProcess {
 		opts.Metrics = p.gather
 	}
 	for i, account := range simAccounts {
+		p.tokens[i] = w.tokens[i].file
 		opts.Accounts = append(opts.Accounts, w.workerAccount(p, i, account))
 	}
 	worker, err := New(opts)
@@ -325,6 +328,7 @@ func (w *simWorld) start(slot int, with simSettings) *simProcess {
 	w.slots[slot] = p
 	w.log.say("%s starts: %s", p.name, with)
 	w.log.moment(newcomer, "")
+	w.endChanges()
 	go p.run(ctx)
 	return p
 }
@@ -336,7 +340,7 @@ func (w *simWorld) workerAccount(p *simProcess, i int, name string) Account {
 	}
 	a := Account{
 		Name: name, Sender: sender, CallbackURL: "https://" + simHosts[i] + "/callback",
-		MarkSign: MarkSign{BaseURL: "https://" + name + ".marksign.example", AccessToken: simAccessToken(name), Timeout: 4 * time.Second, Transport: simMarkSignWay{p, w.markSigns[i], name}},
+		MarkSign: MarkSign{BaseURL: "https://" + name + ".marksign.example", AccessToken: simAccessToken(name, p.tokens[i]), Timeout: 4 * time.Second, Transport: simMarkSignWay{p, w.markSigns[i], name}},
 	}
 	if p.with.taskKeys {
 		a.TaskKeys = simTaskKeys

@@ -21,6 +21,7 @@ var simSagas = []struct {
 	{10, simDice.awayForTheNote},
 	{10, simDice.slowUnderAnother},
 	{8, simDice.runsFinished},
+	{20, simDice.newAccessToken},
 }
 
 // sagas draws the sagas of a plan, each of one of its sessions.
@@ -99,4 +100,23 @@ func (d simDice) runsFinished(s *simStep) []simStep {
 		{at: at, do: "pause", lasts: 26 * time.Hour, settings: d.settings()},
 		{at: at + d.between(10*time.Millisecond, 7*second), do: "run", n: s.n},
 	}
+}
+
+// newAccessToken: MarkSign takes another access token from now on. Operators write it
+// into the file that workers read, running ones within five seconds and new ones when
+// they start; sometimes a worker is restarted meanwhile.
+func (d simDice) newAccessToken(s *simStep) []simStep {
+	s.visit.person.AfterMin = d.between(4*second, 15*second)
+	at := s.at + d.upTo(4*second)
+	file := at + pickOne(d, d.upTo(3*second), d.upTo(9*second))
+	steps := []simStep{{at: at, do: "new access token", account: s.visit.account}, {at: file, do: "its file", account: s.visit.account}}
+	for slot := range simSlots {
+		steps = append(steps, simStep{at: file + d.upTo(5*second), do: "reads the files", slot: slot})
+	}
+	if d.chance(40) {
+		slot, restart := d.IntN(simSlots), at+d.upTo(file-at+2*second)
+		steps = append(steps, simStep{at: restart, do: pickOne(d, "kill", "stop"), slot: slot},
+			simStep{at: restart + d.upTo(4*second), do: "start", slot: slot, settings: d.settings()})
+	}
+	return steps
 }

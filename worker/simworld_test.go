@@ -36,8 +36,6 @@ const (
 	personMark = "MARKED"
 )
 
-func simAccessToken(account string) string { return "access-token-of-" + account + "-MARKED" }
-
 var (
 	simTaskKeys = []tasks.PayloadKey{tasks.NewPayloadKey(), tasks.NewPayloadKey()}
 	simSecrets  = []webhook.Secret{webhook.NewSecret(), webhook.NewSecret()}
@@ -71,6 +69,8 @@ type simWorld struct {
 	base      time.Time // when the schedule began, later by every pause
 	healed    time.Time
 	apps      sync.WaitGroup
+	tokens    [2]simTokens   // of simAccounts
+	late      sync.WaitGroup // what a suspended worker does later
 
 	mu       sync.Mutex
 	visits   map[string]*simVisit
@@ -93,7 +93,7 @@ func newSimWorld(p simPlan) *simWorld {
 	w.signer, err = webhook.NewSigner(simSecrets, nil)
 	w.must(err)
 	for _, name := range simAccounts {
-		w.markSigns = append(w.markSigns, marksim.New(marksim.Options{AccessToken: simAccessToken(name), Seed: p.Seed + 1}))
+		w.markSigns = append(w.markSigns, marksim.New(marksim.Options{AccessToken: simAccessToken(name, 0), Seed: p.Seed + 1}))
 	}
 	for _, name := range simHosts {
 		w.hosts[name] = &simHost{name: name, world: w}

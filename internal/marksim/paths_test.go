@@ -94,6 +94,13 @@ func TestAccessToken(t *testing.T) {
 	if got, _ := s.Session("t"); !got.RemovedAt.IsZero() || got.FinalPolls != 0 {
 		t.Errorf("a call without access did something: %+v", got)
 	}
+	s.SetAccessToken("another")
+	for token, refused := range map[string]bool{accessToken: true, "another": false} {
+		_, got := call(t, s, "POST", "/smartid/status/t.json", `{"access_token":"`+token+`"}`)
+		if strings.Contains(got, `"error_code":40003`) != refused {
+			t.Errorf("with %q after a change: got %s", token, got)
+		}
+	}
 }
 
 func TestStart_ChecksItsParameters(t *testing.T) {

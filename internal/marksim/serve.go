@@ -85,7 +85,7 @@ func (s *Simulator) answer(c call, sess *session, h hit) reply {
 // process does what the call asks for.
 func (s *Simulator) process(c call, sess *session, h hit) reply {
 	d := s.opts.Dialect
-	if want := s.opts.AccessToken; want != "" && c.params.AccessToken != want {
+	if want := s.access.Load(); want != "" && c.params.AccessToken != want {
 		return failure(refusals[c.kind], 40003, d)
 	}
 	switch c.kind {

@@ -17,7 +17,8 @@ const (
 
 // Options are those of a Simulator. The zero value serves.
 type Options struct {
-	// AccessToken is what every call must carry; "" accepts any, and none.
+	// AccessToken is what every call must carry until SetAccessToken; "" accepts
+	// any, and none.
 	AccessToken string
 
 	// Seed decides tokens, control codes, faults, and when persons act. 0 is
@@ -36,6 +37,7 @@ type Options struct {
 // every session it was given, removed ones too, to be asked about.
 type Simulator struct {
 	opts   Options
+	access atomic.Value // the access token
 	faults atomic.Pointer[[]Faults]
 	starts atomic.Uint64 // calls to start
 	strays atomic.Uint64 // other calls, for sessions that are not known
@@ -50,8 +52,14 @@ func New(opts Options) *Simulator {
 	for opts.Seed == 0 {
 		opts.Seed = rand.Uint64() //nolint:gosec // simulated chance, no secret
 	}
-	return &Simulator{opts: opts, sessions: map[string]*session{}}
+	s := &Simulator{opts: opts, sessions: map[string]*session{}}
+	s.access.Store(opts.AccessToken)
+	return s
 }
+
+// SetAccessToken has every later call carry another access token: one that carries the
+// old one is refused.
+func (s *Simulator) SetAccessToken(token string) { s.access.Store(token) }
 
 // Add starts a session under a token of the caller's, as if the application had
 // asked for both checks. The method is SmartID or MobileID. It panics on another,
