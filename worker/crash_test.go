@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ import (
 type steps struct {
 	inner http.RoundTripper // MarkSign
 	at    int               // the step, from 1; 0 is never
+	away  time.Duration     // until another worker comes
 	die   func()
 
 	mu    sync.Mutex
@@ -122,6 +124,23 @@ func TestWorker_DiesAtEveryStepOfASession(t *testing.T) {
 	})
 }
 
+// No other worker comes for longer than the record is kept of a session that is over.
+func TestWorker_DiesAtEveryStepOfTheEndAndNoneComesForADay(t *testing.T) {
+	t.Parallel()
+	var walk []string
+	t.Run("to the end", func(t *testing.T) { dieAt(t, &steps{}, &walk) })
+	removed := slices.Index(walk, http.MethodDelete)
+	t.Run("and not", func(t *testing.T) {
+		const longer = 3 // one walk may take some steps more than another
+		for at := removed + 2; at <= len(walk)+longer; at++ {
+			t.Run(fmt.Sprint("step ", at), func(t *testing.T) {
+				t.Parallel()
+				dieAt(t, &steps{at: at, away: 26 * time.Hour}, nil)
+			})
+		}
+	})
+}
+
 // dieAt lets a worker die at a step and another go on, and returns in walk the
 // steps until then.
 func dieAt(t *testing.T, s *steps, walk *[]string) {
@@ -145,9 +164,14 @@ func (s *steps) walk(w *world, names *[]string) {
 		return // the walk was a step shorter this time
 	}
 	w.markSign = w.sim
+	if s.away > 0 {
+		first.stop()
+		w.age(s.away)
+	}
+	expired := s.away > 0 && w.record("a").State == outcome.None
 	w.start()
 	w.await("the end of all tasks", time.Minute, func() bool { return w.quiet() || w.onlyRemovalIsRefused() })
-	w.checkStoryAfterDeath()
+	w.checkStoryAfterDeath(expired)
 	if names != nil {
 		*names = s.names
 	}
@@ -176,8 +200,9 @@ func (w *world) onlyRemovalIsRefused() bool {
 	return w.seen("a").Removes > 0 && w.record("a").Refusals > 0
 }
 
-// checkStoryAfterDeath allows one post more than the story needs.
-func (w *world) checkStoryAfterDeath() {
+// checkStoryAfterDeath allows one post more than the story needs. A record that has
+// expired must not have come back.
+func (w *world) checkStoryAfterDeath(expired bool) {
 	w.t.Helper()
 	posts := w.receiver.of("a")
 	if len(posts) == 0 || len(posts) > 2 {
@@ -193,7 +218,7 @@ func (w *world) checkStoryAfterDeath() {
 	if seen.Removes < 1 || seen.Removes > 1 && !noteLost || seen.RemovedAt.Before(posts[0].end.Add(outcome.RemovalDelay-5*time.Millisecond)) || seen.Outcome != marksim.Confirms {
 		w.t.Errorf("at MarkSign: %+v, the first post ended %v", seen, posts[0].end)
 	}
-	if record.State != outcome.Delivered || record.HasSealed() {
+	if expired != (record.State == outcome.None) || !expired && record.State != outcome.Delivered || record.HasSealed() {
 		w.t.Errorf("the record: %+v", record)
 	}
 	w.checkNothingPersonal()

@@ -44,6 +44,11 @@ func (s *Settler) End(ctx context.Context, t *asynq.Task, job session.Job, r out
 	if r.State == outcome.None {
 		return s.RecordLost(t, job)
 	}
+	// The result comes first: when the record has expired, it alone says that the
+	// story is told.
+	if err := writeResult(t, r); err != nil {
+		return err
+	}
 	if t.Type() == queue.TypeFollow || s.opts.Tasks.Ended(queue.Follow, job.ID()) {
 		if _, err := s.opts.Records.Settle(ctx, outcome.Of(job)); err != nil {
 			return taskserver.NoRedis()
@@ -52,7 +57,7 @@ func (s *Settler) End(ctx context.Context, t *asynq.Task, job session.Job, r out
 	if r.Removal.IsOver() {
 		s.logFinished(job, r)
 	}
-	return writeResult(t, r)
+	return nil
 }
 
 // Finished is the follow task of a session that was delivered and removed while this
