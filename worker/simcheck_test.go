@@ -80,6 +80,11 @@ func (c *simCase) lostSomething(from, to time.Time) bool {
 	return c.world.log.lost(c.visit.token, from, to) != nil
 }
 
+// lostSealed returns whether Redis lost the session's sealed result alone in an interval.
+func (c *simCase) lostSealed(from, to time.Time) bool {
+	return c.world.log.find(from, to, []string{c.visit.token}, sealedLost) != nil
+}
+
 // simNext are the states that may follow on another.
 var simNext = map[outcome.State][]outcome.State{
 	outcome.None:         {outcome.Following, outcome.Cancelled},
@@ -371,6 +376,9 @@ func (c *simCase) checkEnd() {
 		return // and so is its time
 	case !c.visit.canceled.IsZero() != (r.State == outcome.Cancelled) && !everLost:
 		c.broken(promiseStory, "cancelled: %v, and its record says %q", !c.visit.canceled.IsZero(), r.State)
+	case c.world.isUntellable(c.visit):
+		c.world.excuse("no end: Redis lost the sealed result, and MarkSign forgot the session")
+		return
 	case !r.State.MayRemove():
 		return // told of by settle
 	case r.State == outcome.Delivered && !heard:

@@ -21,6 +21,7 @@ const (
 	wayDisturbed simTrouble = "its way was disturbed"
 	redisIll     simTrouble = "Redis was ill"
 	redisLost    simTrouble = "Redis lost its last second"
+	sealedLost   simTrouble = "Redis lost a sealed result alone"
 	clockMoved   simTrouble = "Redis's clock was moved"
 	markSignIll  simTrouble = "MarkSign was ill"
 	receiverIll  simTrouble = "a receiver was ill"
@@ -54,12 +55,19 @@ type simPost struct {
 	body       string
 	event      webhook.Event
 
-	asks  bool          // the answer says when to come again
-	kept  time.Duration // for how long Redis keeps the sealed result
-	wants time.Duration // for how long the sender may post it
+	asks    bool          // the answer says when to come again
+	claimed time.Time     // when the claim was taken
+	kept    time.Duration // for how long Redis keeps the sealed result
+	wants   time.Duration // for how long the sender may post it
 }
 
 func (p *simPost) acknowledged() bool { return p.status/100 == 2 }
+
+// simClaim is who has the right to post an event, since when.
+type simClaim struct {
+	by string
+	at time.Time
+}
 
 // simCall is one poll or DELETE that MarkSign got.
 type simCall struct {
@@ -90,12 +98,13 @@ type simLog struct {
 	records   map[string][]simChange
 	leaks     []string
 	counts    map[string]int
+	claims    map[string]simClaim // the last of each token
 }
 
 func newSimLog() *simLog {
 	return &simLog{
 		begun: time.Now(), posts: map[string][]*simPost{}, calls: map[string][]simCall{},
-		records: map[string][]simChange{}, counts: map[string]int{},
+		records: map[string][]simChange{}, counts: map[string]int{}, claims: map[string]simClaim{},
 	}
 }
 
@@ -197,8 +206,12 @@ func (l *simLog) sawRecord(r *simRedis, p *simProcess, key string, lost bool) (b
 		get := func(field string) string { return r.mini.HGet(key, field) }
 		now.state, now.removal, now.typ, now.holder = get("state"), get("removal"), get("type"), get("holder")
 	}
+	claimant := r.mini.HGet(key, "claimant")
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if claimant != l.claims[token].by {
+		l.claims[token] = simClaim{claimant, now.at}
+	}
 	known := l.records[token]
 	if n := len(known); n > 0 {
 		last := known[n-1]

@@ -134,6 +134,13 @@ const second = time.Second
 // byHalf is how an operator asks who dies between the note in the record and the task.
 const byHalf = "by half"
 
+// What Redis evicts of a session.
+const (
+	evictsRecord = "its record"
+	evictsBoth   = "its record and sealed result"
+	evictsSealed = "its sealed result"
+)
+
 // drawSimPlan draws what one seed stands for, always the same.
 func drawSimPlan(seed uint64) simPlan {
 	p := simPlan{Seed: seed}
@@ -238,7 +245,7 @@ var simKinds = []struct {
 	{"run", 6, nil},
 	{"delete", 1, nil},
 	{"redeliver", 4, simDice.operator},
-	{"evict", 1, func(d simDice, s *simStep) { s.how = pickOne(d, "its record", "its record and sealed result") }},
+	{"evict", 1, func(d simDice, s *simStep) { s.how = pickOne(d, evictsRecord, evictsBoth, evictsSealed) }},
 	{"rewrite", 3, nil},
 }
 

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
 
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/tasks"
+	"github.com/identwatch/identwatch/webhook"
 )
 
 // live plays the schedule, mends everything, waits for the end of all sessions, and
@@ -212,14 +212,19 @@ func (w *simWorld) redeliver(ctx context.Context, s simStep, v *simVisit) bool {
 
 func (w *simWorld) records() *outcome.Store { return outcome.NewStore(outcome.Config{Redis: w.rdb}) }
 
-// evict has Redis lose a session's record, and nothing of its tasks.
+// evict has Redis lose a session's record, its sealed result or both, and nothing of
+// its tasks.
 func (w *simWorld) evict(s simStep, v *simVisit) {
 	key := "identwatch:" + v.id()
+	if s.how == evictsSealed {
+		w.evictSealed(v, key+":sealed")
+		return
+	}
 	if !w.redis.mini.Exists(key) {
 		return
 	}
 	w.redis.mini.Del(key)
-	if strings.Contains(s.how, "sealed") {
+	if s.how == evictsBoth {
 		w.redis.mini.Del(key + ":sealed")
 	}
 	in := w.log.note(redisLost, v.token)
@@ -232,6 +237,15 @@ func (w *simWorld) evict(s simStep, v *simVisit) {
 		v.further = time.Now()
 	}
 	w.log.say("Redis evicts %s of %s", s.how, v.token)
+}
+
+func (w *simWorld) evictSealed(v *simVisit, key string) {
+	if !w.redis.mini.Exists(key) {
+		return
+	}
+	w.redis.mini.Del(key)
+	w.log.moment(sealedLost, v.token)
+	w.log.say("Redis evicts the sealed result of %s", v.token)
 }
 
 // isOver reports whether a session ended and Redis knows no more of it.
@@ -378,9 +392,13 @@ func (w *simWorld) record(v *simVisit) outcome.Record {
 	return r
 }
 
-// unfinished are the tasks that wait or run, and the sessions that have no end.
+// unfinished are the tasks that wait or run, and the sessions that have no end. A task
+// may be archived if its record was evicted, or has expired because all is over.
 func (w *simWorld) unfinished() (left []string) {
 	for _, v := range w.all() {
+		if w.isUntellable(v) {
+			continue
+		}
 		get := func(field string) string { return w.redis.mini.HGet("identwatch:"+v.id(), field) }
 		state := outcome.State(get("state"))
 		gone := state == outcome.None && (v.evicted || w.isOver(v))
@@ -392,12 +410,20 @@ func (w *simWorld) unfinished() (left []string) {
 			if !w.redis.mini.Exists(task) || queue == simRemove && w.isKept(v) {
 				continue
 			}
-			if s := w.redis.mini.HGet(task, "state"); s != "completed" && (s != "archived" || !v.evicted && v.ranOver.IsZero()) {
+			if s := w.redis.mini.HGet(task, "state"); s != "completed" && (s != "archived" || !v.evicted && !w.isTold(v)) {
 				left = append(left, fmt.Sprintf("the task %s of %s is %s", v.token, queue, s))
 			}
 		}
 	}
 	return left
+}
+
+// isUntellable reports whether Redis lost the sealed result of an event that waits, and
+// MarkSign has forgotten the session: then its event is tried until its window is over.
+func (w *simWorld) isUntellable(v *simVisit) bool {
+	key := "identwatch:" + v.id()
+	return v.forgotten && w.log.find(w.log.begun, time.Now(), []string{v.token}, sealedLost) != nil && !w.redis.mini.Exists(key+":sealed") &&
+		w.redis.mini.HGet(key, "state") == string(outcome.Handed) && w.redis.mini.HGet(key, "reason") != webhook.ReasonNotFound
 }
 
 // stopAll stops every worker, and waits until nothing of them is left.

@@ -22,6 +22,7 @@ var simSagas = []struct {
 	{10, simDice.slowUnderAnother},
 	{8, simDice.runsFinished},
 	{20, simDice.newAccessToken},
+	{12, simDice.losesSealed},
 }
 
 // sagas draws the sagas of a plan, each of one of its sessions.
@@ -117,6 +118,28 @@ func (d simDice) newAccessToken(s *simStep) []simStep {
 		slot, restart := d.IntN(simSlots), at+d.upTo(file-at+2*second)
 		steps = append(steps, simStep{at: restart, do: pickOne(d, "kill", "stop"), slot: slot},
 			simStep{at: restart + d.upTo(4*second), do: "start", slot: slot, settings: d.settings()})
+	}
+	return steps
+}
+
+// losesSealed: Redis loses the sealed result alone, of an event that waits for its next
+// attempt, or that was given up and is perhaps delivered again.
+func (d simDice) losesSealed(s *simStep) []simStep {
+	s.visit.person.AfterMin = d.upTo(2 * second)
+	ill := simMood{name: "fails with 500", status: 500, share: 100}
+	if d.chance(40) {
+		ill = simMood{name: "is gone", status: 410, share: 100}
+	}
+	evicts := s.at + s.visit.person.AfterMin + d.between(second, 5*second)
+	steps := []simStep{
+		{at: s.at, do: "receiver", host: s.visit.receiverPlace(), lasts: d.between(4*second, 9*second), mood: ill},
+		{at: evicts, do: "evict", n: s.n, how: evictsSealed},
+	}
+	if d.chance(10) {
+		steps = append(steps, simStep{at: evicts, do: "forget", n: s.n})
+	}
+	if ill.status == 410 {
+		steps = append(steps, simStep{at: evicts + d.between(-2*second, 3*second), do: "redeliver", n: s.n, how: pickOne(d, "", "", byHalf)})
 	}
 	return steps
 }

@@ -205,6 +205,9 @@ func (w *simWorld) seeKept(p *simPost) {
 	if err != nil {
 		return
 	}
+	w.log.mu.Lock()
+	p.claimed = w.log.claims[p.token].at
+	w.log.mu.Unlock()
 	p.kept = w.redis.mini.TTL("identwatch:" + v.id() + ":sealed")
 	p.wants = p.by.with.window - time.Since(time.UnixMilli(final))
 }
