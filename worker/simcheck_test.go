@@ -37,6 +37,7 @@ const (
 	promiseStory   = "2: one story"
 	promiseOrder   = "3: order"
 	promiseSeconds = "5: a dead worker costs seconds"
+	promiseDoor    = "6: bad input is refused at the door"
 	promiseOthers  = "6: one cannot slow down another"
 )
 
@@ -63,6 +64,7 @@ func (w *simWorld) check() {
 		c.checkKept()
 		c.checkPrompt()
 	}
+	w.checkBad()
 	w.checkPublic()
 	for _, p := range w.processes {
 		if strings.Contains(p.logs.String(), "a defect in identwatch") {

@@ -98,13 +98,14 @@ type simLog struct {
 	records   map[string][]simChange
 	leaks     []string
 	counts    map[string]int
+	named     map[string]int      // commands of workers, by the token that they name
 	claims    map[string]simClaim // the last of each token
 }
 
 func newSimLog() *simLog {
 	return &simLog{
 		begun: time.Now(), posts: map[string][]*simPost{}, calls: map[string][]simCall{},
-		records: map[string][]simChange{}, counts: map[string]int{}, claims: map[string]simClaim{},
+		records: map[string][]simChange{}, counts: map[string]int{}, named: map[string]int{}, claims: map[string]simClaim{},
 	}
 }
 
@@ -181,6 +182,11 @@ func (l *simLog) lost(token string, from, to time.Time) *simIncident {
 func (l *simLog) saw(r *simRedis, p *simProcess, token string, args []string) (became string) {
 	if token == "" {
 		return ""
+	}
+	if p != nil {
+		l.mu.Lock()
+		l.named[token]++
+		l.mu.Unlock()
 	}
 	for _, a := range args {
 		if i := strings.Index(a, personMark); i >= 0 {

@@ -71,6 +71,8 @@ func (s simStep) String() string {
 		return fmt.Sprintf("%s %s %s for %v, %d %% of posts", text, simHosts[s.host], s.mood.name, s.lasts, s.mood.share)
 	case "MarkSign":
 		return fmt.Sprintf("%s of %s %s for %v", text, simAccounts[s.account], s.how, s.lasts)
+	case "bad task":
+		return fmt.Sprintf("%s %s of tok-%d for %s", text, s.how, s.n, simQueues[s.slot])
 	case "new access token", "its file":
 		return fmt.Sprintf("%s of %s", text, simAccounts[s.account])
 	case "Redis":

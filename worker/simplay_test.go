@@ -91,6 +91,10 @@ func (w *simWorld) playSurroundings(s simStep) bool {
 		w.log.moment(clockMoved, "")
 		w.log.say("Redis's clock is %v apart", s.lasts)
 		w.redis.setSkew(s.lasts)
+	case "bad task":
+		w.plant(s)
+	case "refused":
+		w.refuse(s)
 	case "asynq's leases vanish":
 		w.log.moment(redisIll, "")
 		w.loseLeases()
@@ -395,6 +399,7 @@ func (w *simWorld) record(v *simVisit) outcome.Record {
 // unfinished are the tasks that wait or run, and the sessions that have no end. A task
 // may be archived if its record was evicted, or has expired because all is over.
 func (w *simWorld) unfinished() (left []string) {
+	left = w.unjudged()
 	for _, v := range w.all() {
 		if w.isUntellable(v) {
 			continue

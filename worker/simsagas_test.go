@@ -23,6 +23,7 @@ var simSagas = []struct {
 	{8, simDice.runsFinished},
 	{20, simDice.newAccessToken},
 	{12, simDice.losesSealed},
+	{15, simDice.badInput},
 }
 
 // sagas draws the sagas of a plan, each of one of its sessions.
@@ -140,6 +141,18 @@ func (d simDice) losesSealed(s *simStep) []simStep {
 	}
 	if ill.status == 410 {
 		steps = append(steps, simStep{at: evicts + d.between(-2*second, 3*second), do: "redeliver", n: s.n, how: pickOne(d, "", "", byHalf)})
+	}
+	return steps
+}
+
+// badInput: somebody puts tasks into the queues that no worker can use, and enqueues
+// what is refused at the door.
+func (d simDice) badInput(s *simStep) []simStep {
+	steps := []simStep{{at: d.upTo(d.long), do: "refused", n: d.IntN(1000)}}
+	for range 1 + d.IntN(4) {
+		bad := simStep{at: d.upTo(d.long), do: "bad task"}
+		d.badTask(&bad)
+		steps = append(steps, bad)
 	}
 	return steps
 }

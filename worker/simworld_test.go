@@ -69,6 +69,7 @@ type simWorld struct {
 	base      time.Time // when the schedule began, later by every pause
 	healed    time.Time
 	apps      sync.WaitGroup
+	planted   []simPlanted
 	tokens    [2]simTokens   // of simAccounts
 	late      sync.WaitGroup // what a suspended worker does later
 
