@@ -129,6 +129,11 @@ func (w *simWorld) pause(s simStep) {
 	for _, p := range w.processes {
 		p.kill()
 	}
+	if s.lasts > 24*time.Hour && !w.plan.Always { // for as long no seal says where an event goes
+		for _, v := range w.all() {
+			w.rewrite(v, simQueues, true)
+		}
+	}
 	time.Sleep(s.lasts)
 	w.base = w.base.Add(s.lasts)
 	w.start(0, s.settings)
@@ -178,7 +183,7 @@ func (w *simWorld) playSession(s simStep, v *simVisit) {
 		if w.plan.Always {
 			queues = simQueues
 		}
-		if v.host >= 0 {
+		if v.host >= 0 && (w.plan.Always || w.redis.mini.Exists("identwatch:"+v.id()+":sealed")) {
 			w.rewrite(v, queues, false)
 		}
 		return
@@ -243,11 +248,14 @@ func (w *simWorld) evict(s simStep, v *simVisit) {
 	w.log.say("Redis evicts %s of %s", s.how, v.token)
 }
 
+// evictSealed leaves alone what an intruder rewrote, unless all workers want signed
+// tasks: without them the event is made again for where its task says.
 func (w *simWorld) evictSealed(v *simVisit, key string) {
-	if !w.redis.mini.Exists(key) {
+	if !w.redis.mini.Exists(key) || v.rewritten && !w.plan.Always {
 		return
 	}
 	w.redis.mini.Del(key)
+	v.unsealed = true
 	w.log.moment(sealedLost, v.token)
 	w.log.say("Redis evicts the sealed result of %s", v.token)
 }
@@ -423,11 +431,13 @@ func (w *simWorld) unfinished() (left []string) {
 	return left
 }
 
-// isUntellable reports whether Redis lost the sealed result of an event that waits, and
-// MarkSign has forgotten the session: then its event is tried until its window is over.
+// isUntellable reports whether the sealed result of an event that waits is gone, because
+// Redis lost it or nobody was there for a day longer than its window, and MarkSign has
+// forgotten the session: then its event is tried until the window of who works now is over.
 func (w *simWorld) isUntellable(v *simVisit) bool {
 	key := "identwatch:" + v.id()
-	return v.forgotten && w.log.find(w.log.begun, time.Now(), []string{v.token}, sealedLost) != nil && !w.redis.mini.Exists(key+":sealed") &&
+	final := time.UnixMilli(int64(toNumber(w.redis.mini.HGet(key, "final"))))
+	return v.forgotten && (v.unsealed || time.Since(final) > 24*time.Hour) && !w.redis.mini.Exists(key+":sealed") &&
 		w.redis.mini.HGet(key, "state") == string(outcome.Handed) && w.redis.mini.HGet(key, "reason") != webhook.ReasonNotFound
 }
 

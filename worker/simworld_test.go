@@ -255,6 +255,7 @@ type simVisit struct {
 	forgotten bool      // by MarkSign
 	lost      bool      // Redis lost all of it
 	evicted   bool      // Redis lost its record
+	unsealed  bool      // Redis lost its sealed result alone
 	further   time.Time // when its record was lost, though a task proves its outcome
 	ranOver   time.Time // when an operator ran its tasks, though it was over and its record gone
 	again     int       // redeliveries asked for
