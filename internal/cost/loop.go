@@ -12,6 +12,7 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -84,7 +85,7 @@ func (l *loop) follow(ctx context.Context, token string) error {
 	if err := l.post(ctx, token, outcome); err != nil {
 		return err
 	}
-	time.Sleep(2 * time.Second)
+	pause(ctx, 2*time.Second)
 	_, err = l.call(ctx, http.MethodDelete, "/api/smartid/session/"+token)
 	return err
 }
@@ -107,7 +108,7 @@ func (l *loop) outcome(ctx context.Context, token string) (a answer, err error) 
 		if err != nil || a.Status != "waiting" {
 			return a, err
 		}
-		time.Sleep(time.Second + time.Duration(mathrand.IntN(200)-100)*time.Millisecond) //nolint:gosec // a spread is no secret
+		pause(ctx, time.Second+time.Duration(mathrand.IntN(200)-100)*time.Millisecond) //nolint:gosec // a spread is no secret
 	}
 }
 
@@ -146,7 +147,7 @@ func (l *loop) post(ctx context.Context, token string, a answer) error {
 	now, id := time.Now(), rand.Text()
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(webhook.HeaderID, id)
-	req.Header.Set(webhook.HeaderTimestamp, fmt.Sprint(now.Unix()))
+	req.Header.Set(webhook.HeaderTimestamp, strconv.FormatInt(now.Unix(), 10))
 	req.Header.Set(webhook.HeaderSignature, webhook.Sign(l.secret, id, now, body))
 	_, err = l.do(req)
 	return err

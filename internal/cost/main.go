@@ -57,6 +57,16 @@ func exit(err error) {
 	os.Exit(0)
 }
 
+// pause waits for a time, or until ctx is done.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
 func parse(args []string) (p plan, dir string, err error) {
 	flags := flag.NewFlagSet("cost", flag.ContinueOnError)
 	flags.IntVar(&p.sessions, "sessions", 4000, "sessions of each turn")

@@ -89,7 +89,7 @@ func (o *outside) startRedis(ctx context.Context, dir string) error {
 		if err = rdb.Ping(ctx).Err(); err == nil {
 			return nil
 		}
-		time.Sleep(50 * time.Millisecond)
+		pause(ctx, 50*time.Millisecond)
 	}
 	return fmt.Errorf("redis-server does not answer: %w", err)
 }

@@ -146,7 +146,7 @@ func awaitReady(ctx context.Context, listen string) error {
 			err = fmt.Errorf("it answers %s", resp.Status)
 		}
 		last = err
-		time.Sleep(50 * time.Millisecond)
+		pause(ctx, 50*time.Millisecond)
 	}
 	return fmt.Errorf("the process did not become ready: %w", last)
 }
@@ -169,7 +169,7 @@ func (p plan) turn(ctx context.Context, s side, dir string) (t turn, err error) 
 	if err != nil {
 		return t, err
 	}
-	time.Sleep(warmUp)
+	pause(ctx, warmUp)
 	before, err := running.usage(o)
 	if err != nil {
 		return t, err
@@ -181,7 +181,7 @@ func (p plan) turn(ctx context.Context, s side, dir string) (t turn, err error) 
 	if err != nil {
 		return t, err
 	}
-	time.Sleep(settling)
+	pause(ctx, settling)
 	if t, err = running.usage(o); err != nil {
 		return t, err
 	}
@@ -206,7 +206,7 @@ func (p *process) usage(o *outside) (t turn, err error) {
 func (p plan) enqueueAll(ctx context.Context, o *outside, running *process) (tokens []string, err error) {
 	begun := time.Now()
 	for i := range p.sessions {
-		time.Sleep(time.Until(begun.Add(p.over * time.Duration(i) / time.Duration(p.sessions))))
+		pause(ctx, time.Until(begun.Add(p.over*time.Duration(i)/time.Duration(p.sessions))))
 		token := o.begin(p, i)
 		if err := running.enqueue(ctx, token); err != nil {
 			return nil, err
