@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,7 +70,7 @@ type simPlanted struct {
 const simBadTokens = 9000
 
 func (d simDice) badTask(s *simStep) {
-	s.how = fmt.Sprint(d.IntN(len(simGarbages)))
+	s.how = strconv.Itoa(d.IntN(len(simGarbages)))
 	s.n = simBadTokens + d.IntN(1000)
 	s.slot = d.IntN(len(simQueues)) // the queue
 }

@@ -147,7 +147,7 @@ func (d simDice) losesSealed(s *simStep) []simStep {
 
 // badInput: somebody puts tasks into the queues that no worker can use, and enqueues
 // what is refused at the door.
-func (d simDice) badInput(s *simStep) []simStep {
+func (d simDice) badInput(*simStep) []simStep {
 	steps := []simStep{{at: d.upTo(d.long), do: "refused", n: d.IntN(1000)}}
 	for range 1 + d.IntN(4) {
 		bad := simStep{at: d.upTo(d.long), do: "bad task"}

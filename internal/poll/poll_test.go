@@ -271,9 +271,9 @@ func TestPoll_BacksOffUntilAGoodAnswer(t *testing.T) {
 	inBed(t, func(b *bed) {
 		for _, trouble := range []sessiontest.Answer{sessiontest.Down, sessiontest.Error(50004), sessiontest.Cut, sessiontest.Error(50000)} {
 			b.MarkSign.Says(trouble)
-			for _, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
-				if pause := b.pause(); !isIn(pause, want*time.Second, 20) {
-					t.Errorf("after %+v the pause is %v, want %v s ±20 %%", trouble, pause, int(want))
+			for _, want := range []int{1, 2, 4, 8, 16, 30, 30} {
+				if pause := b.pause(); !isIn(pause, time.Duration(want)*time.Second, 20) {
+					t.Errorf("after %+v the pause is %v, want %v s ±20 %%", trouble, pause, want)
 				}
 			}
 			b.MarkSign.Says(sessiontest.Waiting)
@@ -293,9 +293,9 @@ func TestPoll_WaitsForRetryAfterAtLeast(t *testing.T) {
 				t.Errorf("the pause is %v, want %v", pause, want)
 			}
 		}
-		for _, want := range []time.Duration{4, 8, 16} {
-			if pause := b.pause(); !isIn(pause, want*time.Second, 20) {
-				t.Errorf("the pause is %v, want %v s ±20 %%", pause, int(want))
+		for _, want := range []int{4, 8, 16} {
+			if pause := b.pause(); !isIn(pause, time.Duration(want)*time.Second, 20) {
+				t.Errorf("the pause is %v, want %v s ±20 %%", pause, want)
 			}
 		}
 	})

@@ -293,12 +293,12 @@ func TestSuspect_IsFollowedLessOftenWhileNothingIsFound(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		want := []time.Duration{0, 2, 6, 14, 30, 62, 122, 182, 242}
+		want := []int{0, 2, 6, 14, 30, 62, 122, 182, 242}
 		if len(looks) != len(want) {
 			t.Fatalf("looked %d times: %v", len(looks), looks)
 		}
 		for i, at := range looks {
-			if off := at - want[i]*time.Second; off < -time.Second || off > 4*time.Second {
+			if off := at - time.Duration(want[i])*time.Second; off < -time.Second || off > 4*time.Second {
 				t.Errorf("look %d was after %v, want about %d s", i+1, at, want[i])
 			}
 		}
