@@ -24,10 +24,9 @@ func (r *Repairer) mendRedeliveries(ctx context.Context) error {
 	return err
 }
 
+// mendBatch takes what is erased off the list when its task is there: nobody would look
+// for it again.
 func (r *Repairer) mendBatch(ctx context.Context, ids []string) error {
-	if err := r.opts.Records.PruneGivenUp(ctx, ids); err != nil {
-		return err
-	}
 	entries, err := r.opts.Records.Peek(ctx, ids...)
 	if err != nil {
 		return err
@@ -40,13 +39,14 @@ func (r *Repairer) mendBatch(ctx context.Context, ids []string) error {
 			return err
 		}
 	}
-	return nil
+	return r.opts.Records.PruneGivenUp(ctx, ids)
 }
 
-// mendRedelivery passes over one whose window is over, or whose task cannot be read.
+// mendRedelivery passes over one whose task cannot be read. If the sealed result is
+// erased, the run of the task gives the event up.
 func (r *Repairer) mendRedelivery(ctx context.Context, id string) error {
 	record, err := r.opts.Records.Read(ctx, outcome.Session{ID: id})
-	if err != nil || record.State != outcome.Redelivering || !record.HasSealed() {
+	if err != nil || record.State != outcome.Redelivering {
 		return err
 	}
 	job, err := queue.DecodeAs(id, record.Task)

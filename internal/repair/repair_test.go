@@ -353,7 +353,6 @@ func TestRun_LooksForRedeliveriesEachTenMinutes(t *testing.T) {
 // One that cannot be delivered any more keeps no other from it.
 func TestRun_PassesOverWhatNobodyCanDeliver(t *testing.T) {
 	for name, spoil := range map[string]func(b *bed, key string){
-		"its result is erased":         func(b *bed, key string) { b.Redis.Del(b.Ctx, key+":sealed") },
 		"its task cannot be read":      func(b *bed, key string) { b.Redis.HSet(b.Ctx, key, "task", "{") },
 		"its task is another's":        func(b *bed, key string) { b.Redis.HSet(b.Ctx, key, "task", string(payload(b.T, "other"))) },
 		"its record is lost":           func(b *bed, key string) { b.Redis.Del(b.Ctx, key) },
@@ -375,6 +374,22 @@ func TestRun_PassesOverWhatNobodyCanDeliver(t *testing.T) {
 			})
 		})
 	}
+}
+
+// One whose result is erased is given up by the run of its task, and leaves the list.
+func TestRun_HasARedeliveryGivenUpWhoseResultIsErased(t *testing.T) {
+	inBed(t, func(b *bed) {
+		b.Tell(outcome.Redelivering)
+		b.Redis.Del(b.Ctx, "identwatch:"+jobOf("a").ID()+":sealed")
+		b.while(func() {
+			if !b.isPending("a") {
+				t.Error("it has no task")
+			}
+		})
+		if ids, err := b.Records.GivenUp(b.Ctx, time.Time{}); err != nil || len(ids) != 0 {
+			t.Errorf("the list: %v, %v", ids, err)
+		}
+	})
 }
 
 func payload(t *testing.T, token string) []byte {
