@@ -33,6 +33,7 @@ var defects = []plant{
 	{"internal/deliver", "send", `plantedLeak($0, $r.opts.Log, $3.Body)`},
 	{"internal/deliver", "Run", `if err := plantedError($1.Payload()); err != nil { return err }`},
 	{"internal/settle", "writeResult", `$1.LastError += plantedResult($0.Payload())`},
+	{"internal/settle", "Finished", `$1.LastError += plantedResult([]byte($0.ID()))`},
 }
 
 // helpers are files that are added to packages, for what is planted there.
