@@ -136,7 +136,7 @@ func (r removing) Run(ctx context.Context) follow.Next {
 	remover := r.story.w.remover
 	switch o := remover.Attempt(ctx, r.story.account, r.story.job); o.Verdict {
 	case remove.Removed, remove.GivenUp:
-		return r.story.finish(o.Record)
+		return follow.Finish(r.story.w.settler.Finished(r.story.job, o.Record))
 	case remove.Retry:
 		remover.Enqueue(r.story.job, o)
 		return follow.End()
@@ -152,19 +152,6 @@ func (r removing) Run(ctx context.Context) follow.Next {
 	default:
 		return follow.In(redisPause, r)
 	}
-}
-
-// finish ends the session's task. If the event was not delivered, a run of the task has
-// to see what is left to do.
-func (s *story) finish(r outcome.Record) follow.Next {
-	if r.State != outcome.Delivered {
-		return follow.End()
-	}
-	finished, err := s.w.settler.Finished(s.job, r)
-	if err != nil {
-		return follow.End()
-	}
-	return follow.Finish(finished)
 }
 
 // AfterDefect leaves the DELETE to session:remove.

@@ -14,7 +14,7 @@ import (
 
 // finish ends a session's task with a result.
 func finish(id string) Next {
-	return Finish(lease.Finished{
+	return Finish(&lease.Finished{
 		ID: id, Result: []byte("told"), Retention: time.Hour, Proof: lease.Proof{Key: "record:" + id, Field: "removal", Value: "removed", Kept: time.Hour},
 	})
 }

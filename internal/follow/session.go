@@ -55,8 +55,8 @@ func In(after time.Duration, s Step) Next { return Next{Step: s, At: time.Now().
 // End is the end of a session's work here; a run of its task says what is left to do.
 func End() Next { return Next{} }
 
-// Finish is the end of a session's work, with which its task is finished.
-func Finish(t lease.Finished) Next { return Next{Finished: &t} }
+// Finish is the end of a session's work, with which its task is finished; nil is [End].
+func Finish(t *lease.Finished) Next { return Next{Finished: t} }
 
 // Session is one followed session. Everything but the name belongs to the
 // follower's lock.

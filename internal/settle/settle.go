@@ -60,16 +60,17 @@ func (s *Settler) End(ctx context.Context, t *asynq.Task, job session.Job, r out
 	return nil
 }
 
-// Finished is the follow task of a session that was delivered and removed while this
-// process followed it. Nobody has anything left to do, if the record still says so; then
-// it expires after the task.
-func (s *Settler) Finished(job session.Job, r outcome.Record) (lease.Finished, error) {
+// Finished is the follow task of a session that was removed while this process followed
+// it. If its event was delivered nobody has anything left to do, as long as the record
+// says so; then it expires after the task. It is nil if a run of the task has to see what
+// is left.
+func (s *Settler) Finished(job session.Job, r outcome.Record) *lease.Finished {
 	result, err := encodeResult(r)
-	if err != nil {
-		return lease.Finished{}, err
+	if err != nil || r.State != outcome.Delivered {
+		return nil
 	}
 	s.logFinished(job, r)
-	return lease.Finished{ID: job.ID(), Result: result, Retention: job.Retention, Proof: lease.Proof(outcome.Of(job).Removed(r))}, nil
+	return &lease.Finished{ID: job.ID(), Result: result, Retention: job.Retention, Proof: lease.Proof(outcome.Of(job).Removed(r))}
 }
 
 // logFinished writes the one line that an operator reads of a session. Its times

@@ -195,14 +195,26 @@ func TestFinished_IsTheTaskAsARunWouldEndIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		job := sessiontest.Job()
-		task, err := b.Finished(job, r)
-		if err != nil || task.ID != job.ID() || string(task.Result) != string(info.Result) || task.Retention != job.Retention {
-			t.Errorf("%+v, %v; the run wrote %s", task, err, info.Result)
+		task := b.Finished(job, r)
+		if task == nil || task.ID != job.ID() || string(task.Result) != string(info.Result) || task.Retention != job.Retention {
+			t.Fatalf("%+v; the run wrote %s", task, info.Result)
 		}
 		if want := (lease.Proof{Key: "identwatch:default:a", Field: "removal", Value: "removed", Kept: job.Retention + time.Hour}); task.Proof != want {
 			t.Errorf("the proof is %+v, want %+v", task.Proof, want)
 		}
 		if n := b.Logged("session finished"); n != 2 {
+			t.Errorf("logged %d times that a session is finished", n)
+		}
+	})
+}
+
+// A run has to see whether somebody delivers a given-up event after all.
+func TestFinished_IsNoneIfTheEventWasNotDelivered(t *testing.T) {
+	inBed(t, func(b *bed) {
+		if task := b.Finished(sessiontest.Job(), b.removed(outcome.GivenUp)); task != nil {
+			t.Errorf("%+v", task)
+		}
+		if n := b.Logged("session finished"); n != 0 {
 			t.Errorf("logged %d times that a session is finished", n)
 		}
 	})
