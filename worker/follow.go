@@ -28,8 +28,7 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task, a *account.Account, 
 	if err != nil {
 		return err
 	}
-	if held && record.State != outcome.Cancelled {
-		w.follower.Keep(job.ID())
+	if held && record.State != outcome.Cancelled && w.follower.Keep(job.ID()) {
 		return taskserver.Following(w.opts.Lease)
 	}
 	first, err := (&story{w, job, a}).standing(ctx, record)

@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
@@ -453,4 +455,51 @@ func TestInterruption_ARemovalThatRunsEarlyWaits(t *testing.T) {
 		w.await("the removal", 10*time.Second, func() bool { return w.record("a").Removal == outcome.Removed })
 		w.checkOneStory("a")
 	})
+}
+
+// A session's task runs again at its own worker, and Redis answers that run so late that
+// the session's lease ends meanwhile: it is followed again at once, and not after
+// another lease.
+func TestInterruption_ASessionDroppedDuringItsRunIsFollowedOn(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const answered = 20 * time.Second // two leases
+		slow := &slowTaking{}
+		p := w.start(func(o *Options) { o.Redis.(*redis.Client).AddHook(slow) })
+		w.session("a", confirming(time.Minute))
+		time.Sleep(3 * time.Second)
+		slow.by.Store(int64(answered))
+		if err := w.tasks.RunTask(queue.Follow, "default:a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(answered - time.Second)
+		if p.follower.Holds("default:a") {
+			t.Fatal("the session is still held: the test shows nothing")
+		}
+		polls := w.seen("a").Polls
+		time.Sleep(3 * time.Second)
+		if w.seen("a").Polls == polls {
+			t.Error("nobody polls the session")
+		}
+		w.awaitEnd("a", 2*time.Minute)
+		w.checkOneStory("a")
+	})
+}
+
+// slowTaking delays the answer to one taking of a session.
+type slowTaking struct{ by atomic.Int64 }
+
+func (s *slowTaking) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (s *slowTaking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (s *slowTaking) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	takes := has("evalsha", " identwatch:default:", lease.ResultField)
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if takes(fmt.Sprintln(cmd.Args()...)) {
+			time.Sleep(time.Duration(s.by.Swap(0)))
+		}
+		return err
+	}
 }

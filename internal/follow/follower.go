@@ -135,13 +135,16 @@ func (f *Follower) Counts() map[string]int {
 	return maps.Clone(f.counts)
 }
 
-// Keep renews the lease of a session that is held and whose task ran again here.
-func (f *Follower) Keep(id string) {
+// Keep renews the lease of a session whose task ran again here, and reports whether
+// the session is held: while the task ran, its lease may have ended.
+func (f *Follower) Keep(id string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if s, held := f.sessions[id]; held {
+	s, held := f.sessions[id]
+	if held {
 		s.renewed, s.taken = time.Now(), false
 	}
+	return held
 }
 
 // Add takes a session in, with its first step. One that is held is left as it is.
