@@ -46,6 +46,10 @@ func writeResult(t *asynq.Task, r outcome.Record) error {
 	if err != nil {
 		return err
 	}
+	return write(t, data)
+}
+
+func write(t *asynq.Task, data []byte) error {
 	if _, err := t.ResultWriter().Write(data); err != nil {
 		return taskserver.NoRedis()
 	}

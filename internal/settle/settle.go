@@ -42,7 +42,7 @@ func New(opts Options) *Settler { return &Settler{opts} }
 // returns.
 func (s *Settler) End(ctx context.Context, t *asynq.Task, job session.Job, r outcome.Record) error {
 	if r.State == outcome.None {
-		return s.RecordLost(t, job)
+		return s.endWithoutRecord(t, job)
 	}
 	// The result comes first: when the record has expired, it alone says that the
 	// story is told.

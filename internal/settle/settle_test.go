@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +148,31 @@ func TestEnd_OfATaskIsNotTheEndOfTheSession(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// No worker ran for longer than a record is kept that has nothing left to do: the task
+// that is left ends as the other one did. Only what was given up may be wanted again.
+func TestEnd_OfATaskWhoseSessionWasOver(t *testing.T) {
+	for state, want := range map[outcome.State]asynq.TaskState{
+		outcome.Delivered: asynq.TaskStateCompleted, outcome.Cancelled: asynq.TaskStateCompleted, outcome.GivenUp: asynq.TaskStateArchived,
+	} {
+		for _, typ := range []string{queue.TypeDeliver, queue.TypeRemove} {
+			t.Run(fmt.Sprintf("%s of a session that was %s", typ, state), func(t *testing.T) {
+				inBed(t, func(b *bed) {
+					if _, err := b.end(queue.TypeFollow, b.removed(state)); err != nil {
+						t.Fatal(err)
+					}
+					info, err := b.end(typ, outcome.Record{})
+					if info.State != want || errors.Is(err, errRecordLost) != (want == asynq.TaskStateArchived) {
+						t.Errorf("the task is %v, error %v", info.State, err)
+					}
+					if lost := want == asynq.TaskStateArchived; (b.Logged("is lost") == 1) != lost || resultOf(t, info).RecordLost != lost {
+						t.Errorf("%s\n%s", info.Result, b.Logs())
+					}
+				})
+			})
+		}
 	}
 }
 
