@@ -1,6 +1,9 @@
 // Package redistest gives each test a Redis of its own: a real redis-server
-// from the PATH on a free port, or the embedded one that `identwatch dev` ships.
-// It is imported by tests alone.
+// from the PATH on a free port, a real cluster of them, or the embedded one that
+// `identwatch dev` ships. It is imported by tests alone.
+//
+// Read redistest.go (one server), cluster.go (many), then move.go (a slot that moves)
+// and member.go (what nodes know of each other).
 package redistest
 
 import (
