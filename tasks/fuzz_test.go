@@ -14,6 +14,7 @@ func FuzzOpenRedis(f *testing.F) {
 		"redis-socket://user:pass@/run/redis.sock?db=3", "redis-sentinel://u:p@h1:26379,h2,[::1]/0?master=m&sentinel_password=x",
 		"redis://h?pool_size=-1", "redis://h?pool_size=10001", "redis-sentinel://u:p?w@h1/?master=m", "redis-sentinel://u:p/w@h1/?master=m",
 		"redis-socket://%zz", "redis://h:port", "redis-sentinel://@,?master=%", "redis-sentinel://a@b@c?master=m", "redis://h?db=-1",
+		"redis-cluster://u:p%40ss@h1:7000,h2,[::1]", "rediss-cluster://h1/", "redis-cluster://u:1#x@h", "redis-cluster://h1/0?pool_size=1", "redis-cluster://@,",
 	} {
 		f.Add(seed)
 	}

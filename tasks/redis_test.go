@@ -86,6 +86,12 @@ func TestOpenRedis_RefusesAndShowsNoPassword(t *testing.T) {
 		// a password that is not escaped must not become an address
 		"redis-sentinel://u:hunter2?x@h1&master=m", "redis-sentinel://u@h1:hunter2?master=m", "redis-sentinel://h1:0?master=m",
 		"redis-sentinel://:1?master=m", "redis-sentinel://[::1]]?master=m",
+
+		"redis-cluster://", "redis-cluster://u:hunter2@", "redis-cluster://u:hunter2@h1,,h2", "redis-cluster://u:hunter2@h1,",
+		"redis-cluster://u:hunter2@h1:port", "redis-cluster://u:hunter2@h1:0", "redis-cluster://u:hunter2%zz@h1", "redis-cluster://u:hunter2@[::1]]",
+		"redis-cluster://u:hunter2@h1/0", "rediss-cluster://u:hunter2@h1,h2/hunter2", "redis-cluster://u:hunter2@h1?pool_size=7",
+		"redis-cluster://u:hunter2?x@h1", "redis-cluster://u:hunter2/x@h1", "redis-cluster://u:hunter2#x@h1", "redis-cluster://u:1234#x@h1",
+		"redis-cluster://u:hunter2@h1#x", "redis-sentinel://u:1234#x@h1?master=m", "rediss-cluster://u:1234/x@h1", "rediss-cluster://u:1234?x@h1",
 	} {
 		rdb, err := OpenRedis(url)
 		if err == nil {

@@ -15,15 +15,15 @@ import (
 
 // checkRedisURL returns the URL as it is. It looks at the scheme alone: what
 // follows differs from scheme to scheme, and is for who dials to read. A list of
-// sentinels, for one, is no URL to net/url.
+// hosts, for one, is no URL to net/url.
 func checkRedisURL(text string) (string, error) {
 	scheme, _, _ := strings.Cut(text, "://")
 	switch {
 	case strings.ContainsFunc(text, isSpaceOrControl):
 		return "", errors.New("a URL with white space or control characters: percent-encode what is special in a password")
-	case !slices.Contains([]string{"redis", "rediss", "redis-socket", "redis-sentinel", "rediss-sentinel"}, scheme):
+	case !slices.Contains([]string{"redis", "rediss", "redis-socket", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster"}, scheme):
 		return "", errors.New("not a Redis URL: write one that starts with " +
-			"redis://, rediss://, redis-socket://, redis-sentinel:// or rediss-sentinel://")
+			"redis://, rediss://, redis-socket://, redis-sentinel://, rediss-sentinel://, redis-cluster:// or rediss-cluster://")
 	}
 	return text, nil
 }

@@ -198,6 +198,7 @@ func hidden(t *testing.T, text string, err error) {
 func FuzzURLs(f *testing.F) {
 	for _, seed := range []string{
 		"redis://:p%40ss@localhost:6379/3", "redis-sentinel://u:p@a:26379,b/0?master=m", "redis-socket:///run/redis.sock", "rediss://h?pool_size=-1",
+		"redis-cluster://u:p@a:6379,b", "rediss-cluster://a/0",
 		"https://api.marksign.eu/", "http://user:hunter2hunter2@host/", "https://host:0/", "https://host:/", "https://host/a?b=c#d", "https://[::1]:8443/ė?%zz",
 		"https:opaque", "HTTPS://HOST//", "https://host/%2e%2e/?", "https://\xff/",
 	} {

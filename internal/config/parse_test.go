@@ -17,12 +17,13 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
-func TestCheckRedisURL_TakesTheFourSchemes(t *testing.T) {
+func TestCheckRedisURL_TakesTheSchemesOfRedis(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{
 		"redis://localhost", "redis://:p%40ss@localhost:6379/3", "rediss://[2001:db8::1]:6380",
 		"redis-socket:///run/redis.sock?db=1", "redis-socket://:pass@/run/redis.sock",
 		"redis-sentinel://:pass@a:26379,b:26379,c:26379?master=main", "redis-sentinel://user:pass@h1:26379,h2:26379/0?master=name",
+		"rediss-sentinel://a?master=m", "redis-cluster://:pass@a:6379,b", "rediss-cluster://a",
 	} {
 		if got, err := checkRedisURL(url); err != nil || got != url {
 			t.Errorf("%s: got %q, %v", url, got, err)

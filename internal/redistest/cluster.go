@@ -43,8 +43,10 @@ func StartCluster(tb testing.TB, masters, replicasOfEach int, args ...string) *C
 		c.Nodes = append(c.Nodes, Start(tb, append([]string{
 			"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", bus,
 			"--cluster-node-timeout", "1000", "--cluster-require-full-coverage", "no",
-			// A replica follows its first master at once, and may always take over.
+			// A replica follows its first master at once, and may always take over. The
+			// nodes name it to clients once something was replicated, which may be a ping.
 			"--cluster-allow-replica-migration", "no", "--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0",
+			"--repl-ping-replica-period", "1",
 		}, args...)...))
 	}
 	c.join(buses)
