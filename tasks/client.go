@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -9,6 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/admin"
+	"github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/shards"
 )
 
 // ErrDuplicate says that the session is known already: it is being followed, or
@@ -16,6 +19,10 @@ import (
 // whose answer was lost it means that the session is in; go-redis repeats such a
 // call itself, so that even a first Enqueue may return it when a connection broke.
 var ErrDuplicate = errors.New("the session is already being followed, or was finished recently")
+
+// ErrShards says that the sessions of this Redis are spread over another number of
+// shards than ClientConfig.Shards. Nothing was changed.
+var ErrShards = shards.ErrOther
 
 // ClientConfig says how a Client reaches Redis.
 type ClientConfig struct {
@@ -27,6 +34,9 @@ type ClientConfig struct {
 	// Calls end with their contexts whatever its options, but one without
 	// ContextTimeoutEnabled keeps a connection busy until its own time-outs.
 	Redis redis.UniversalClient
+	// Shards is over how many shards the sessions of this Redis are spread, as SHARDS of
+	// the workers. Zero: 1, or 8 on a Redis Cluster.
+	Shards int
 	// Retention is how long a finished task is kept, between MinRetention and
 	// MaxRetention. Zero: DefaultRetention.
 	Retention time.Duration
@@ -41,6 +51,8 @@ type ClientConfig struct {
 // concurrent use.
 type Client struct {
 	redis     redis.UniversalClient
+	shards    session.Shards
+	agreed    atomic.Bool // Redis was begun with our shards
 	enqueuer  enqueuer
 	sessions  *admin.Sessions
 	owned     bool
@@ -64,8 +76,23 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		opened.AddHook(quiet{&c.dial})
 		c.redis, c.owned = opened, true
 	}
-	c.enqueuer, c.sessions = newEnqueuer(c.redis), admin.New(c.redis)
+	var err error
+	if c.shards, err = shards.New(cfg.Shards, c.redis); err != nil {
+		return nil, errors.Join(fmt.Errorf("the number of shards %w", err), c.Close())
+	}
+	c.enqueuer, c.sessions = newEnqueuer(c.redis, c.shards), admin.New(c.redis, c.shards)
 	return c, nil
+}
+
+// agree makes sure, once, that the sessions of this Redis are spread over our shards: in
+// another one nobody would find a session.
+func (c *Client) agree(ctx context.Context) error {
+	if c.agreed.Load() {
+		return nil
+	}
+	err := shards.Agree(ctx, c.redis, c.shards)
+	c.agreed.Store(err == nil)
+	return err
 }
 
 // Close closes the connections that the Client opened itself.

@@ -60,7 +60,13 @@ type entry struct {
 // client makes the queue known, so that it does not do it for each.
 func (c *Client) enqueueBatches(ctx context.Context, entries []entry, results []error) {
 	line := queue.NewPipeline(c.redis)
-	e := newEnqueuer(line)
+	e := newEnqueuer(line, c.shards)
+	if err := bounded(ctx, func() error { return c.agree(ctx) }); err != nil {
+		for _, one := range entries {
+			results[one.at] = c.toldOf(ended(ctx, err))
+		}
+		return
+	}
 	for size := 1; len(entries) > 0; size = batchSize {
 		batch := entries[:min(size, len(entries))]
 		entries = entries[len(batch):]

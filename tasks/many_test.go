@@ -103,8 +103,8 @@ func TestEnqueueMany_SendsABatchAtOnce(t *testing.T) {
 			t.Fatal(i, err)
 		}
 	}
-	// SADD, the first session twice, because Redis does not know the script, and two batches.
-	if counted.single != 1 || counted.pipelines != 4 {
+	// GET, SETNX and GET of the number of shards, SADD, the first session twice, because Redis does not know the script, and two batches.
+	if counted.single != 4 || counted.pipelines != 4 {
 		t.Errorf("%d commands and %d pipelines", counted.single, counted.pipelines)
 	}
 }

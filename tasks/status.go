@@ -106,6 +106,9 @@ func (c *Client) about(
 	}
 	found := make(chan admin.Status, 1)
 	err = bounded(ctx, func() error {
+		if err := c.agree(ctx); err != nil {
+			return err
+		}
 		status, err := do(ctx, name)
 		found <- status
 		return err
@@ -121,7 +124,7 @@ func (c *Client) about(
 
 // isOfSession reports whether an error is about the session, and not about Redis.
 func isOfSession(err error) bool {
-	for _, known := range []error{ErrNoSession, ErrNewerRecord, ErrNewerPayload, ErrChangedTask} {
+	for _, known := range []error{ErrNoSession, ErrShards, ErrNewerRecord, ErrNewerPayload, ErrChangedTask} {
 		if errors.Is(err, known) {
 			return true
 		}

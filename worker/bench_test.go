@@ -121,7 +121,7 @@ func benchWorker(b *testing.B, rdb *redis.Client, url string, pace Pace) *Worker
 
 // size is how many sessions a worker follows.
 func (w *Worker) size() (all int) {
-	for _, n := range w.follower.Counts() {
+	for _, n := range w.followed() {
 		all += n
 	}
 	return all

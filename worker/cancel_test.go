@@ -39,7 +39,7 @@ func (w *world) admin(hooks ...redis.Hook) *admin.Sessions {
 		rdb.AddHook(hook)
 	}
 	w.stops = append(w.stops, func() { rdb.Close() })
-	return admin.New(rdb)
+	return admin.New(rdb, session.Shards{})
 }
 
 // cancel cancels a session, which must succeed.

@@ -85,7 +85,7 @@ func TestMend_ReadsTheKeySpaceSeldomWhileAsynqWarns(t *testing.T) {
 		warn := func(d time.Duration) (looks int64) {
 			before := counter.begun.Load()
 			for range d / time.Second {
-				p.repairer.Suspect()
+				p.shards[0].repairer.Suspect()
 				time.Sleep(time.Second)
 			}
 			return (counter.begun.Load() - before) / int64(len(p.queues))
@@ -110,7 +110,7 @@ func TestMend_FindsAgainWhatRedisLostAgain(t *testing.T) {
 		lose := func() bool { return w.rdb.ZRem(w.ctx, "asynq:{"+queue.Follow+"}:retry", "default:a").Val() == 1 }
 		found := func() int { return strings.Count(w.logs.String(), "made tasks run that were in no list") }
 		w.await("the first loss", 5*time.Second, lose)
-		p.repairer.Suspect()
+		p.shards[0].repairer.Suspect()
 		w.await("the first mend", 10*time.Second, func() bool { return found() == 1 })
 		w.await("the second loss", 5*time.Second, lose)
 		w.await("the second mend", 10*time.Second, func() bool { return found() == 2 })

@@ -5,7 +5,8 @@
 // each step. The parts are the packages that parts.go imports; docs/architecture.md
 // walks one token through them.
 //
-// Read options.go and worker.go (what callers use), parts.go (the parts), follow.go
+// Read options.go and worker.go (what callers use), parts.go (the parts), shard.go
+// (what there is once for each shard), follow.go
 // (the task session:follow, and where a session goes on), steps.go (the states of a
 // session in memory, and what follows what), accounts.go.
 //

@@ -22,13 +22,14 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task, a *account.Account, 
 	if err := w.taker.Vouch(ctx, a, job); err != nil {
 		return err
 	}
-	held := w.follower.Holds(job.ID())
-	full := !held && !w.follower.HasRoom(ctx, a.Name())
+	follower := w.of(job.ID()).follower
+	held := follower.Holds(job.ID())
+	full := !held && !follower.HasRoom(ctx, a.Name())
 	record, err := w.taker.Take(ctx, job, full)
 	if err != nil {
 		return err
 	}
-	if held && record.State != outcome.Cancelled && w.follower.Keep(job.ID()) {
+	if held && record.State != outcome.Cancelled && follower.Keep(job.ID()) {
 		return taskserver.Following(w.opts.Lease)
 	}
 	first, err := (&story{w, job, a}).standing(ctx, record)
@@ -38,10 +39,10 @@ func (w *Worker) follow(ctx context.Context, t *asynq.Task, a *account.Account, 
 	case first.Step == nil:
 		return w.settler.End(ctx, t, job, record)
 	case full:
-		return taskserver.Wait(w.follower.FullPause(), "this worker follows as many sessions of the account as FOLLOW_LIMIT allows")
+		return taskserver.Wait(follower.FullPause(), "this worker follows as many sessions of the account as FOLLOW_LIMIT allows")
 	}
 	w.taker.Count(a, record)
-	w.follower.Add(job.ID(), a.Name(), first)
+	follower.Add(job.ID(), a.Name(), first)
 	return taskserver.Following(w.opts.Lease)
 }
 

@@ -472,7 +472,7 @@ func TestInterruption_ASessionDroppedDuringItsRunIsFollowedOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(answered - time.Second)
-		if p.follower.Holds("default:a") {
+		if p.of("default:a").follower.Holds("default:a") {
 			t.Fatal("the session is still held: the test shows nothing")
 		}
 		polls := w.seen("a").Polls

@@ -143,17 +143,17 @@ func TestAccounts_OneThatFillsTheProcessLeavesAnotherItsShare(t *testing.T) {
 		for i := range 3 * limit {
 			c.start(w, fmt.Sprint("crm-", i), confirming(time.Hour))
 		}
-		w.await("crm to fill the process", 10*time.Second, func() bool { return p.follower.Counts()["crm"] >= limit })
+		w.await("crm to fill the process", 10*time.Second, func() bool { return p.followed()["crm"] >= limit })
 		for i := range limit / 2 {
 			w.session(fmt.Sprint("shop-", i), confirming(20*time.Second), of("shop"))
 		}
-		w.await("all sessions of shop to be followed", 10*time.Second, func() bool { return p.follower.Counts()["shop"] == limit/2 })
-		if n := p.follower.Counts()["crm"]; n < limit/2 {
+		w.await("all sessions of shop to be followed", 10*time.Second, func() bool { return p.followed()["shop"] == limit/2 })
+		if n := p.followed()["crm"]; n < limit/2 {
 			t.Errorf("%d sessions of crm are left", n)
 		}
 		w.await("shop's events", 30*time.Second, func() bool {
 			return len(w.receiver.of("shop-0")) == 1 && len(w.receiver.of(fmt.Sprint("shop-", limit/2-1))) == 1
 		})
-		w.await("crm to have the process again", 60*time.Second, func() bool { return p.follower.Counts()["crm"] >= limit })
+		w.await("crm to have the process again", 60*time.Second, func() bool { return p.followed()["crm"] >= limit })
 	})
 }

@@ -62,6 +62,9 @@ type Options struct {
 	// Redis is required. The worker adds a hook to it that counts its errors; the
 	// caller closes it after Run returned nil.
 	Redis redis.UniversalClient
+	// Shards is over how many shards the sessions are spread, the same for all workers
+	// and applications on one Redis. Zero: 1, or 8 on a Redis Cluster; at most 256.
+	Shards int
 	// Accounts are those whose sessions are followed: at least one, each of
 	// another name. Sessions of others wait.
 	Accounts []Account
@@ -130,6 +133,13 @@ func (o Options) withDefaults() Options {
 	o.ShutdownTimeout = cmp.Or(o.ShutdownTimeout, 30*time.Second)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	return o
+}
+
+func prefixed(field string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s %w", field, err)
 }
 
 // validate reports all faults at once; it is called after withDefaults.

@@ -20,7 +20,6 @@ import (
 	"github.com/identwatch/identwatch/internal/poll"
 	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/remove"
-	"github.com/identwatch/identwatch/internal/repair"
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/internal/settle"
 	"github.com/identwatch/identwatch/internal/take"
@@ -47,12 +46,12 @@ func (w *Worker) join(keys *outcome.Keyring) {
 	o := w.opts
 	w.metrics = metrics.New(o.Metrics, slices.Collect(maps.Keys(w.accounts)))
 	w.records = outcome.NewStore(outcome.Config{
-		Redis: o.Redis, Keyring: keys, SessionTimeout: o.SessionTimeout,
+		Redis: o.Redis, Shards: w.layout, Keyring: keys, SessionTimeout: o.SessionTimeout,
 		DeliveryWindow: o.DeliveryWindow, RedeliveryWindow: o.RedeliveryWindow,
 	})
-	w.tasks = queue.NewList(o.Redis)
+	w.tasks = queue.NewList(o.Redis, w.layout)
 	for _, name := range []string{queue.Follow, queue.Deliver, queue.Remove} {
-		w.queues = append(w.queues, lease.NewQueue(o.Redis, name))
+		w.queues = append(w.queues, lease.NewQueues(o.Redis, w.layout, name))
 	}
 	w.taker = take.New(take.Options{
 		Records: w.records, Holder: w.holder, Tasks: w.queues[0], Further: w.queues[1:],
@@ -68,21 +67,15 @@ func (w *Worker) join(keys *outcome.Keyring) {
 		Timeout: o.ShutdownTimeout - stopMargin, Removals: w.metrics.Removals, Log: w.log,
 	})
 	w.joinDelivery()
-	w.follower = follow.New(follow.Options{
-		Tasks: w.queues[0], Records: w.records.HeldBy(w.holder), Lease: o.Lease, Limit: o.FollowLimit, Accounts: len(w.accounts),
-		Polls: o.PollWorkers, Posts: o.DeliveryConcurrency, Hands: handWorkers, Removals: removeWorkers, Log: w.log,
-	})
-	w.repairer = repair.New(repair.Options{
-		Queues: []repair.Queue{
-			{Tasks: w.queues[0], LongestPause: maxLease, Spread: time.Second},
-			{Tasks: w.queues[1], LongestPause: deliver.LongestPause, Spread: time.Minute, Scheduled: true},
-			{Tasks: w.queues[2], LongestPause: remove.LongestPause, Spread: time.Minute, Scheduled: true},
-		},
-		Records: w.records, Tasks: w.tasks, Metrics: w.metrics.Repair, Log: w.log,
-	})
-	w.servers = w.newServers()
+	for _, of := range w.layout.All() {
+		w.shards = append(w.shards, w.newShard(of))
+	}
 	for name, a := range w.accounts {
-		a.OnAccepted(func() { w.follower.Hasten(name, resumeSpread, wasRejected) })
+		a.OnAccepted(func() {
+			for _, sh := range w.shards {
+				sh.follower.Hasten(name, resumeSpread, wasRejected)
+			}
+		})
 	}
 }
 
@@ -91,8 +84,9 @@ func (w *Worker) joinDelivery() {
 	o := w.opts
 	w.hosts = hosts.New(hosts.Options{PerHost: max(o.DeliveryConcurrency/2, 1), Total: o.DeliveryConcurrency, Accounts: len(w.accounts), Log: w.log})
 	w.deliverer = deliver.New(deliver.Options{
-		Records: w.records, Tasks: w.tasks, Queue: w.queues[1], Hosts: w.hosts, Settler: w.settler, Notes: w.notes, Patience: &w.patience,
-		Holder: w.holder, Timeout: o.DeliveryTimeout, Window: o.DeliveryWindow, AwaitPoll: w.poller.AwaitRate, Unsigned: w.taker.Refuse,
+		Records: w.records, Tasks: w.tasks, Queues: w.queues[1], Hosts: w.hosts, Settler: w.settler, Notes: w.notes,
+		Patience: func(session string) *taskserver.Patience { return w.of(session).patience },
+		Holder:   w.holder, Timeout: o.DeliveryTimeout, Window: o.DeliveryWindow, AwaitPoll: w.poller.AwaitRate, Unsigned: w.taker.Refuse,
 		Metrics: w.metrics.Deliver, Log: w.log,
 	})
 }
@@ -103,22 +97,13 @@ func wasRejected(step follow.Step) bool {
 	return polls && p.state.Resume()
 }
 
-// newServers makes the servers of the three queues.
-func (w *Worker) newServers() []*taskserver.Server {
-	return []*taskserver.Server{
-		w.newServer(w.queues[0], followRuns, w.follow),
-		w.newServer(w.queues[1], w.opts.DeliveryConcurrency+endRuns, w.deliverer.Run),
-		w.newServer(w.queues[2], removeRuns, w.remover.Run),
-	}
-}
-
 // run runs a task of a session whose account is known.
 type run func(context.Context, *asynq.Task, *account.Account, session.Job) error
 
-func (w *Worker) newServer(q *lease.Queue, concurrency int, run run) *taskserver.Server {
+func (w *Worker) newServer(sh *shard, q *lease.Queue, concurrency int, run run) *taskserver.Server {
 	return taskserver.New(taskserver.Options{
-		Redis: w.opts.Redis, Queue: q, Concurrency: concurrency, Work: w.working, ShutdownTimeout: w.opts.ShutdownTimeout, Patience: &w.patience,
-		Trouble: w.repairer.Suspect, Log: w.log,
+		Redis: w.opts.Redis, Queue: q, Concurrency: concurrency, Work: w.working, ShutdownTimeout: w.opts.ShutdownTimeout, Patience: sh.patience,
+		Trouble: sh.repairer.Suspect, Log: w.log,
 		Handler: func(ctx context.Context, t *asynq.Task) error {
 			job, err := taskserver.Open(t, w.log)
 			if err != nil {

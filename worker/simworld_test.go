@@ -90,7 +90,7 @@ func newSimWorld(p simPlan) *simWorld {
 	client, err := tasks.NewClient(tasks.ClientConfig{Redis: w.rdb, Retention: p.Retention, PayloadKey: key})
 	w.must(err)
 	w.clients = []*tasks.Client{client}
-	w.tasks, w.admin = asynq.NewInspectorFromRedisClient(w.rdb), admin.New(w.rdb)
+	w.tasks, w.admin = asynq.NewInspectorFromRedisClient(w.rdb), admin.New(w.rdb, session.Shards{})
 	w.signer, err = webhook.NewSigner(simSecrets, nil)
 	w.must(err)
 	for _, name := range simAccounts {

@@ -90,7 +90,8 @@ func (p posting) Admit() (instead follow.Next, may bool) {
 
 // takeTurn has the session post now, unless it no longer waits for that.
 func (p posting) takeTurn(permit *hosts.Permit) {
-	taken := p.story.w.follower.Hurry(p.story.job.ID(), func(step follow.Step) bool {
+	id := p.story.job.ID()
+	taken := p.story.w.of(id).follower.Hurry(id, func(step follow.Step) bool {
 		if step != p {
 			return false
 		}

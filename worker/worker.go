@@ -12,7 +12,6 @@ import (
 
 	"github.com/identwatch/identwatch/internal/account"
 	"github.com/identwatch/identwatch/internal/deliver"
-	"github.com/identwatch/identwatch/internal/follow"
 	"github.com/identwatch/identwatch/internal/hosts"
 	"github.com/identwatch/identwatch/internal/insist"
 	"github.com/identwatch/identwatch/internal/lease"
@@ -21,10 +20,10 @@ import (
 	"github.com/identwatch/identwatch/internal/poll"
 	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/remove"
-	"github.com/identwatch/identwatch/internal/repair"
+	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/internal/settle"
+	"github.com/identwatch/identwatch/internal/shards"
 	"github.com/identwatch/identwatch/internal/take"
-	"github.com/identwatch/identwatch/internal/taskserver"
 )
 
 // Worker follows sessions. Any number of workers, in any number of processes,
@@ -36,27 +35,25 @@ type Worker struct {
 	accounts map[string]*account.Account
 	metrics  *metrics.Metrics
 
+	layout  session.Shards
 	records *outcome.Store
 	tasks   queue.List
-	queues  []*lease.Queue // of the follow, deliver and remove tasks
+	queues  []lease.Queues // of the follow, deliver and remove tasks
 
 	// working ends with the worker: a fact that a receiver or MarkSign told is
 	// written down even if the run of its task is over.
-	working  context.Context //nolint:containedctx // it outlives every call
-	abort    context.CancelFunc
-	notes    insist.Notes
-	patience taskserver.Patience // notes come first when Redis is back
+	working context.Context //nolint:containedctx // it outlives every call
+	abort   context.CancelFunc
+	notes   insist.Notes
 
 	taker     *take.Taker
-	follower  *follow.Follower
 	poller    *poll.Poller
 	hosts     *hosts.Hosts
 	deliverer *deliver.Deliverer
 	remover   *remove.Remover
 	settler   *settle.Settler
-	repairer  *repair.Repairer
 
-	servers []*taskserver.Server // of the queues
+	shards  []*shard // by their numbers
 	running atomic.Bool
 }
 
@@ -65,14 +62,15 @@ func New(opts Options) (*Worker, error) {
 	opts = opts.withDefaults()
 	keys, keyErr := outcome.NewKeyring(opts.OutcomeKeys...)
 	accounts, accountErr := newAccounts(opts)
-	if err := errors.Join(opts.validate(), keyErr, accountErr); err != nil {
+	layout, shardsErr := shards.New(opts.Shards, opts.Redis)
+	if err := errors.Join(opts.validate(), keyErr, accountErr, prefixed("Shards", shardsErr)); err != nil {
 		return nil, fmt.Errorf("worker options: %w", err)
 	}
-	w := &Worker{opts: opts, log: opts.Logger, holder: rand.Text(), accounts: accounts}
+	w := &Worker{opts: opts, log: opts.Logger, holder: rand.Text(), accounts: accounts, layout: layout}
 	w.working, w.abort = context.WithCancel(context.Background())
 	w.join(keys)
 	if opts.Metrics != nil {
-		opts.Metrics.MustRegister(metrics.Standing{Followed: w.follower.Counts, Rejected: w.rejected, Circuits: w.hosts.States, Waiting: w.hosts.Waiting})
+		opts.Metrics.MustRegister(metrics.Standing{Followed: w.followed, Rejected: w.rejected, Circuits: w.hosts.States, Waiting: w.hosts.Waiting})
 	}
 	opts.Redis.AddHook(metrics.RedisHook{Errors: w.metrics.RedisErrors})
 	return w, nil
@@ -92,18 +90,23 @@ func (w *Worker) Ready(ctx context.Context) error {
 // Run works until ctx is done, then stops gracefully: it takes no more tasks,
 // finishes the posts that are under way, hands every other session to the other
 // workers, and returns within the ShutdownTimeout. It returns an error if it could
-// not start, or if the stop was cut short. A Worker runs once.
+// not start, as when the Redis was begun with other Shards, or if the stop was cut
+// short. A Worker runs once.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.abort()
-	if !w.repairer.Register(ctx) {
-		return nil // ctx ended while Redis was away
+	if begins, err := w.await(ctx); !begins {
+		return err
 	}
 	looping, stopLoops := context.WithCancel(ctx)
 	var loops sync.WaitGroup
-	loops.Go(func() { w.repairer.Run(looping) })
+	for _, sh := range w.shards {
+		loops.Go(func() { sh.repairer.Run(looping) })
+	}
 	loops.Go(func() { w.taker.LogTakeovers(looping) })
 	stopWaking := w.deliverer.Start(w.working) //nolint:contextcheck // it outlives ctx, as the follower does
-	w.follower.Start(w.working)                //nolint:contextcheck // it outlives ctx: what is under way is finished
+	for _, sh := range w.shards {
+		sh.follower.Start(w.working) //nolint:contextcheck // it outlives ctx: what is under way is finished
+	}
 	err := w.startServers()
 	if err == nil {
 		w.running.Store(true)
@@ -122,8 +125,29 @@ func (w *Worker) Run(ctx context.Context) error {
 	return errors.Join(err, w.awaitStop(stopped))
 }
 
+// await waits for Redis, makes sure that it was begun with our shards, and makes the
+// queues known to asynq's tools. It returns false if ctx ended first.
+func (w *Worker) await(ctx context.Context) (begins bool, err error) {
+	taken := insist.On(ctx, w.log, "agreeing on the shards", func(ctx context.Context) error {
+		if err = shards.Agree(ctx, w.opts.Redis, w.layout); errors.Is(err, shards.ErrOther) {
+			return nil
+		}
+		return err
+	})
+	switch {
+	case !taken:
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	if len(w.shards) > 1 { // nobody waits for that: see queue.Known
+		return true, nil
+	}
+	return w.shards[0].repairer.Register(ctx), nil
+}
+
 func (w *Worker) startServers() error {
-	for _, server := range w.servers {
+	for _, server := range w.servers() {
 		if err := server.Start(); err != nil {
 			return err
 		}
@@ -135,17 +159,15 @@ func (w *Worker) startServers() error {
 // post begins that would outlast the stop.
 func (w *Worker) stop() {
 	w.log.Info("stopping: handing the sessions over")
-	for _, others := range w.servers[1:] {
-		others.StopTaking()
+	for _, sh := range w.shards {
+		for _, others := range sh.servers[1:] {
+			others.StopTaking()
+		}
 	}
 	w.deliverer.Close()
-	w.servers[0].Stop()
-	w.follower.Stop(w.working)
+	w.eachShard(func(sh *shard) { sh.handOver(w.working) })
 	w.deliverer.Drain()
-	for _, server := range w.servers {
-		server.Stop()
-		server.Wait()
-	}
+	w.eachShard((*shard).end)
 }
 
 // errStop says that the stop was cut short. Nothing is lost by it.

@@ -32,7 +32,7 @@ Exit codes: 0 it is printed, 1 no answer is kept or Redis failed, 2 wrong usage 
 configuration.`,
 		Example:     `  identwatch answer 1c5cd62c-bbf7-779e-3fb4-bad3433ad83f > answer.json`,
 		Args:        cobra.ExactArgs(1),
-		Annotations: readsEnvironment("REDIS_URL", "ACCOUNTS", "OUTCOME_KEYS"),
+		Annotations: readsEnvironment("REDIS_URL", "SHARDS", "ACCOUNTS", "OUTCOME_KEYS"),
 		RunE:        func(cmd *cobra.Command, args []string) error { return runAnswer(cmd, args[0], account) },
 	}
 	cmd.Flags().StringVar(&account, "account", "", "MarkSign `account` of the session (default: the only one of ACCOUNTS, or \""+session.DefaultAccount+"\")")
@@ -62,7 +62,11 @@ func runAnswer(cmd *cobra.Command, token, account string) error {
 		return err
 	}
 	defer func() { _ = rdb.Close() }()
-	answer, err := admin.New(rdb).Answer(cmd.Context(), name, cfg.OutcomeKeys.Reveal())
+	sessions, err := openSessions(cmd.Context(), rdb, cfg.Shards)
+	if err != nil {
+		return err
+	}
+	answer, err := sessions.Answer(cmd.Context(), name, cfg.OutcomeKeys.Reveal())
 	switch {
 	case errors.Is(err, admin.ErrNoAnswer):
 		return fmt.Errorf("account %s: %w", account, err)

@@ -51,7 +51,7 @@ Exit codes: 0 all were enqueued, 1 some were not, 2 wrong usage or configuration
 			}
 			return nil
 		},
-		Annotations: readsEnvironment("REDIS_URL", "ACCOUNTS", "CALLBACK_URL", "CALLBACK_HOSTS", "TASK_KEYS"),
+		Annotations: readsEnvironment("REDIS_URL", "SHARDS", "ACCOUNTS", "CALLBACK_URL", "CALLBACK_HOSTS", "TASK_KEYS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runEnqueue(cmd, args, flags)
 		},
@@ -140,7 +140,7 @@ func runEnqueue(cmd *cobra.Command, args []string, flags enqueueFlags) error {
 	if err != nil {
 		return err
 	}
-	client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb, Retention: flags.retention, PayloadKey: settings.SigningKey(keys)})
+	client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb, Shards: cfg.Shards, Retention: flags.retention, PayloadKey: settings.SigningKey(keys)})
 	if err != nil {
 		return err
 	}

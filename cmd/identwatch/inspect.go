@@ -14,21 +14,37 @@ import (
 	"github.com/identwatch/identwatch/internal/config"
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/internal/settings"
+	"github.com/identwatch/identwatch/internal/shards"
 	"github.com/identwatch/identwatch/tasks"
 )
 
-// openInspected opens the Redis of the commands that look at sessions, and returns
-// the names of ACCOUNTS.
-func openInspected() (redis.UniversalClient, []string, error) {
+// openInspected opens the Redis of the commands that look at sessions.
+func openInspected() (redis.UniversalClient, config.Inspect, error) {
 	cfg, err := config.LoadInspect(config.Check[config.Inspect]{
 		Names: []string{"REDIS_URL"},
 		Find:  func(cfg config.Inspect) error { return settings.CheckRedisURL(cfg.RedisURL) },
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, cfg, err
 	}
 	rdb, err := tasks.OpenRedis(cfg.RedisURL.Reveal())
-	return rdb, cfg.Accounts, err
+	return rdb, cfg, err
+}
+
+// openSessions returns the sessions of a Redis that must have as many shards as SHARDS
+// says, which is 0 if it is not set.
+func openSessions(ctx context.Context, rdb redis.UniversalClient, n int) (*admin.Sessions, error) {
+	own, err := shards.New(n, rdb)
+	if err != nil {
+		return nil, fmt.Errorf("SHARDS %w", err)
+	}
+	if err := shards.Agree(ctx, rdb, own); err != nil {
+		if errors.Is(err, shards.ErrOther) {
+			return nil, err
+		}
+		return nil, explainRedis(ctx, rdb, err)
+	}
+	return admin.New(rdb, own), nil
 }
 
 // usageOf makes a usage error of a session that cannot be one, naming what is

@@ -50,7 +50,7 @@ func someSessions(t *testing.T, server *redistest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := admin.New(rdb).Cancel(t.Context(), stopped); err != nil {
+	if _, err := admin.New(rdb, session.Shards{}).Cancel(t.Context(), stopped); err != nil {
 		t.Fatal(err)
 	}
 	givenUp(t, server, "shop", "", "given")

@@ -51,7 +51,7 @@ Exit codes: 0 all are posted again, 1 some are not, 2 wrong usage or configurati
   identwatch redeliver --since 24h --host hooks.example.com --dry-run
   identwatch redeliver --all`,
 		Args:        func(_ *cobra.Command, args []string) error { return flags.check(args) },
-		Annotations: readsEnvironment("REDIS_URL", "ACCOUNTS", "CALLBACK_URL"),
+		Annotations: readsEnvironment("REDIS_URL", "SHARDS", "ACCOUNTS", "CALLBACK_URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runRedeliver(cmd, args, flags)
 		},
@@ -111,8 +111,12 @@ func runRedeliver(cmd *cobra.Command, args []string, flags redeliverFlags) error
 		return err
 	}
 	defer func() { _ = rdb.Close() }()
+	sessions, err := openSessions(cmd.Context(), rdb, cfg.Shards)
+	if err != nil {
+		return err
+	}
 	r := &redelivering{
-		sessions: admin.New(rdb), flags: flags, fallback: cfg.CallbackURLs,
+		sessions: sessions, flags: flags, fallback: cfg.CallbackURLs,
 		out: cmd.OutOrStdout(), progress: newProgress(cmd.ErrOrStderr(), cmd.InOrStdin()),
 	}
 	stop := r.progress.start(r.count)

@@ -46,7 +46,7 @@ Exit codes: 0 all are listed, 1 some are not, 2 wrong usage or configuration.`,
   identwatch sessions --account shop --state delivering --json
   identwatch sessions --limit 20`,
 		Args:        func(_ *cobra.Command, args []string) error { return flags.check(args) },
-		Annotations: readsEnvironment("REDIS_URL", "ACCOUNTS"),
+		Annotations: readsEnvironment("REDIS_URL", "SHARDS", "ACCOUNTS"),
 		RunE:        func(cmd *cobra.Command, _ []string) error { return runSessions(cmd, flags) },
 	}
 	f := cmd.Flags()
@@ -71,19 +71,23 @@ func (f sessionsFlags) check(args []string) error {
 }
 
 func runSessions(cmd *cobra.Command, flags sessionsFlags) error {
-	rdb, accounts, err := openInspected()
+	rdb, cfg, err := openInspected()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rdb.Close() }()
 	if flags.account != "" {
-		if flags.account, err = chooseAccount(flags.account, accounts); err != nil {
+		if flags.account, err = chooseAccount(flags.account, cfg.Accounts); err != nil {
 			return err
 		}
 	}
+	sessions, err := openSessions(cmd.Context(), rdb, cfg.Shards)
+	if err != nil {
+		return err
+	}
 	l := newSessionList(cmd, flags)
 	stop := l.progress.start(l.count)
-	err = l.read(cmd.Context(), admin.New(rdb))
+	err = l.read(cmd.Context(), sessions)
 	stop()
 	return l.conclude(cmd.Context(), cmd.ErrOrStderr(), rdb, err)
 }

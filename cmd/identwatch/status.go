@@ -45,7 +45,7 @@ usage or configuration.`,
 		Example: `  identwatch status 1c5cd62c-bbf7-779e-3fb4-bad3433ad83f
   identwatch status --account shop --json -- -token-with-a-dash`,
 		Args:        cobra.ExactArgs(1),
-		Annotations: readsEnvironment("REDIS_URL", "ACCOUNTS"),
+		Annotations: readsEnvironment("REDIS_URL", "SHARDS", "ACCOUNTS"),
 		RunE:        func(cmd *cobra.Command, args []string) error { return runStatus(cmd, args[0], flags) },
 	}
 	f := cmd.Flags()
@@ -77,12 +77,12 @@ func runStatus(cmd *cobra.Command, token string, flags statusFlags) error {
 	if _, err := session.NewName(flags.account, token); err != nil {
 		return usageOf(err)
 	}
-	rdb, accounts, err := openInspected()
+	rdb, cfg, err := openInspected()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rdb.Close() }()
-	account, err := chooseAccount(flags.account, accounts)
+	account, err := chooseAccount(flags.account, cfg.Accounts)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,11 @@ func runStatus(cmd *cobra.Command, token string, flags statusFlags) error {
 	if err != nil {
 		return usageOf(err)
 	}
-	status, err := admin.New(rdb).Status(cmd.Context(), name)
+	sessions, err := openSessions(cmd.Context(), rdb, cfg.Shards)
+	if err != nil {
+		return err
+	}
+	status, err := sessions.Status(cmd.Context(), name)
 	switch {
 	case errors.Is(err, admin.ErrNoSession):
 		return fmt.Errorf("account %s: %w", account, err)

@@ -32,17 +32,19 @@ var ErrRecordVersion = outcome.ErrRecordVersion
 // Sessions are those of the workers on one Redis. It is safe for concurrent use.
 type Sessions struct {
 	redis      redis.UniversalClient
+	shards     session.Shards
 	records    *outcome.Store
 	tasks      queue.List
-	following  *lease.Queue
-	delivering *lease.Queue
+	following  lease.Queues
+	delivering lease.Queues
 }
 
-// New makes the Sessions of a Redis. It asks it nothing.
-func New(rdb redis.UniversalClient) *Sessions {
+// New makes the Sessions of a Redis, which must be spread over these shards. It asks
+// Redis nothing.
+func New(rdb redis.UniversalClient, shards session.Shards) *Sessions {
 	return &Sessions{
-		redis: rdb, records: outcome.NewStore(outcome.Config{Redis: rdb}), tasks: queue.NewList(rdb),
-		following: lease.NewQueue(rdb, queue.Follow), delivering: lease.NewQueue(rdb, queue.Deliver),
+		redis: rdb, shards: shards, records: outcome.NewStore(outcome.Config{Redis: rdb, Shards: shards}), tasks: queue.NewList(rdb, shards),
+		following: lease.NewQueues(rdb, shards, queue.Follow), delivering: lease.NewQueues(rdb, shards, queue.Deliver),
 	}
 }
 

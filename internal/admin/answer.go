@@ -24,7 +24,7 @@ func (s *Sessions) Answer(ctx context.Context, name session.Name, keys [][]byte)
 	if err != nil {
 		return nil, err
 	}
-	records := outcome.NewStore(outcome.Config{Redis: s.redis, Keyring: keyring})
+	records := outcome.NewStore(outcome.Config{Redis: s.redis, Shards: s.shards, Keyring: keyring})
 	answer, err := records.Salvaged(ctx, outcome.Session{ID: name.ID()})
 	if errors.Is(err, outcome.ErrSealMissing) {
 		return nil, ErrNoAnswer

@@ -112,7 +112,7 @@ func (s *Sessions) endTask(ctx context.Context, id string) error {
 		pause = 200 * time.Millisecond
 	)
 	for try := 1; ; try++ {
-		running, err := s.following.Release(ctx, []string{id})
+		running, err := s.following.Of(id).Release(ctx, []string{id})
 		if err != nil || len(running) == 0 || try == tries {
 			return err
 		}

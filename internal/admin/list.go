@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 
+	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/session"
 )
@@ -65,7 +66,17 @@ func (l *listing) waiting(ctx context.Context) bool {
 	if l.chosen.Account != "" {
 		prefix = l.chosen.Account + ":"
 	}
-	for ids, err := range l.sessions.following.Unfinished(ctx, prefix) {
+	for _, queue := range l.sessions.following.All() {
+		if !l.waitingIn(ctx, queue, prefix) {
+			return false
+		}
+	}
+	return true
+}
+
+// waitingIn is waiting for one queue.
+func (l *listing) waitingIn(ctx context.Context, queue *lease.Queue, prefix string) bool {
+	for ids, err := range queue.Unfinished(ctx, prefix) {
 		if err == nil {
 			ids, err = l.sessions.records.Unrecorded(ctx, ids)
 		}

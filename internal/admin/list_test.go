@@ -47,7 +47,7 @@ func TestList_ChoosesByAccountAndState(t *testing.T) {
 			{Filter{State: Removed}, all[:1]},
 			{Filter{State: Delivered}, nil},
 		} {
-			if got := list(t, New(rdb), row.chosen); !slices.Equal(got, row.want) {
+			if got := list(t, New(rdb, session.Shards{}), row.chosen); !slices.Equal(got, row.want) {
 				t.Errorf("%+v: %q, want %q", row.chosen, got, row.want)
 			}
 		}
@@ -71,7 +71,7 @@ func TestList_GoesOnPastARecordThatCannotBeRead(t *testing.T) {
 	rdb.HSet(t.Context(), "asynq:{identwatch-follow}:t:\x1b[31m:a", "state", "pending", "msg", "x")
 	rdb.Set(t.Context(), "identwatch:default:a1:sealed", "x", 0)
 	enqueue(t, rdb, "default:waiting")
-	sessions := New(rdb)
+	sessions := New(rdb, session.Shards{})
 	told, untold := 0, ""
 	for s, err := range sessions.List(t.Context(), Filter{}) {
 		switch {
@@ -114,7 +114,7 @@ func TestList_GoesOnPastARecordThatCannotBeRead(t *testing.T) {
 func TestOutstanding_CountsWhatWaitsOrRuns(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		sessions := New(rdb)
+		sessions := New(rdb, session.Shards{})
 		if all, err := sessions.Outstanding(t.Context()); err != nil || all != 0 {
 			t.Errorf("%d of nothing, %v", all, err)
 		}

@@ -26,6 +26,6 @@ func (s *Sessions) PostNow(ctx context.Context, name session.Name) error {
 	if task == nil || task.State != asynq.TaskStateRetry && task.State != asynq.TaskStateScheduled {
 		return ErrNoAttempt
 	}
-	_, err = s.delivering.ReleaseAll(ctx, []string{name.ID()})
+	_, err = s.delivering.Of(name.ID()).ReleaseAll(ctx, []string{name.ID()})
 	return err
 }

@@ -19,7 +19,7 @@ func deliver(t *testing.T, rdb redis.UniversalClient, after time.Duration, ids .
 	for _, id := range ids {
 		name := named(t, id)
 		job := session.Job{Account: name.Account(), Token: name.Token(), Method: session.SmartID}
-		if err := queue.NewList(rdb).EnsureDelivery(t.Context(), job, after); err != nil {
+		if err := queue.NewList(rdb, session.Shards{}).EnsureDelivery(t.Context(), job, after); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -29,7 +29,7 @@ func TestPostNow_RunsTheTaskOfAnEventThatWaits(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		deliver(t, rdb, time.Hour, "shop:waits", "shop:other", "crm:waits")
-		if err := New(rdb).PostNow(t.Context(), named(t, "shop:waits")); err != nil {
+		if err := New(rdb, session.Shards{}).PostNow(t.Context(), named(t, "shop:waits")); err != nil {
 			t.Fatal(err)
 		}
 		inspector := asynq.NewInspectorFromRedisClient(rdb)
@@ -46,7 +46,7 @@ func TestPostNow_RunsTheTaskOfAnEventThatWaits(t *testing.T) {
 func TestPostNow_OfAnEventThatDoesNotWaitIsAnError(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		sessions := New(rdb)
+		sessions := New(rdb, session.Shards{})
 		if err := sessions.PostNow(t.Context(), named(t, "shop:before-any")); !errors.Is(err, ErrNoAttempt) {
 			t.Errorf("without a queue: %v", err)
 		}

@@ -54,7 +54,7 @@ func TestStatus_OfWhatIsNoneIsAnError(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		enqueue(t, rdb, "default:archived", "shop:other")
 		archive(t, rdb, "default:archived")
-		sessions := New(rdb)
+		sessions := New(rdb, session.Shards{})
 		for _, id := range []string{"default:unknown", "default:archived", "default:other"} {
 			if status, err := sessions.Status(t.Context(), named(t, id)); !errors.Is(err, ErrNoSession) || status != (Status{}) {
 				t.Errorf("%s: %+v, %v", id, status, err)
@@ -90,7 +90,7 @@ func TestCancel_LeavesAChangedTaskAlone(t *testing.T) {
 		if _, err := asynq.NewClientFromRedisClient(rdb).Enqueue(task, asynq.TaskID("default:a")); err != nil {
 			t.Fatal(err)
 		}
-		status, err := New(rdb).Cancel(t.Context(), named(t, "default:a"))
+		status, err := New(rdb, session.Shards{}).Cancel(t.Context(), named(t, "default:a"))
 		records := outcome.NewStore(outcome.Config{Redis: rdb})
 		if r, _ := records.Read(t.Context(), outcome.Session{ID: "default:a"}); !errors.Is(err, queue.ErrOtherSession) || status != (Status{}) || r.State != outcome.None {
 			t.Errorf("%+v, %v, the record is %q", status, err, r.State)

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/admin"
+	"github.com/identwatch/identwatch/internal/shards"
 	"github.com/identwatch/identwatch/internal/tries"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
@@ -41,6 +43,9 @@ type Options struct {
 	Accounts []Account
 	// Redis is the service's own. Required.
 	Redis redis.UniversalClient
+	// Shards is over how many shards the sessions are spread, as for the service's
+	// workers. Zero: 1, or 8 on a Redis Cluster.
+	Shards int
 	// DeliveryTimeout is the total time of one post, as the accounts' senders and
 	// the workers have it. Zero: 15 s.
 	DeliveryTimeout time.Duration
@@ -95,7 +100,11 @@ func New(opts Options) (*API, error) {
 	if opts.Redis == nil {
 		return nil, errors.New("api: no Redis")
 	}
-	keys, err := newKeyring(opts.Accounts, opts.Redis, opts.Rate)
+	layout, err := shards.New(opts.Shards, opts.Redis)
+	if err != nil {
+		return nil, fmt.Errorf("api: the number of shards %w", err)
+	}
+	keys, err := newKeyring(opts.Accounts, opts.Redis, layout.Count(), opts.Rate)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +113,7 @@ func New(opts Options) (*API, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	timeout := cmp.Or(opts.DeliveryTimeout, defaultDeliveryTimeout)
-	sessions := admin.New(opts.Redis)
+	sessions := admin.New(opts.Redis, layout)
 	a := &API{
 		mux:             http.NewServeMux(),
 		keys:            keys,

@@ -53,7 +53,7 @@ type holder struct {
 	slots   *slots
 }
 
-func newKeyring(accounts []Account, rdb redis.UniversalClient, perSecond float64) (keyring, error) {
+func newKeyring(accounts []Account, rdb redis.UniversalClient, shards int, perSecond float64) (keyring, error) {
 	var keys keyring
 	named := map[string]bool{}
 	owner := map[[32]byte]string{}
@@ -67,7 +67,7 @@ func newKeyring(accounts []Account, rdb redis.UniversalClient, perSecond float64
 			return nil, fmt.Errorf("api: the account %s has no sender", a.Name)
 		}
 		named[a.Name] = true
-		client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb, Account: a.Name, PayloadKey: a.PayloadKey})
+		client, err := tasks.NewClient(tasks.ClientConfig{Redis: rdb, Shards: shards, Account: a.Name, PayloadKey: a.PayloadKey})
 		if err != nil {
 			return nil, err
 		}

@@ -2,8 +2,9 @@ package config
 
 // Answer is what `identwatch answer` needs.
 type Answer struct {
-	// RedisURL and OutcomeKeys are as in [Serve], Accounts as in [Enqueue].
+	// RedisURL, Shards and OutcomeKeys are as in [Serve], Accounts as in [Enqueue].
 	RedisURL    Secret[string]
+	Shards      int
 	OutcomeKeys Secret[[][]byte]
 	Accounts    []string
 }
@@ -13,6 +14,6 @@ type Answer struct {
 func LoadAnswer(checks ...Check[Answer]) (Answer, error) {
 	in := readEnvironment()
 	return settled(in, Answer{
-		RedisURL: secret(in, "REDIS_URL", checkRedisURL), OutcomeKeys: secret(in, "OUTCOME_KEYS", parseOutcomeKeys), Accounts: in.accountNames(),
+		RedisURL: secret(in, "REDIS_URL", checkRedisURL), Shards: in.shards(), OutcomeKeys: secret(in, "OUTCOME_KEYS", parseOutcomeKeys), Accounts: in.accountNames(),
 	}, checks...)
 }

@@ -27,6 +27,8 @@ type Serve struct {
 	// rediss-sentinel.
 	// Only its syntax is checked here.
 	RedisURL Secret[string]
+	// Shards is 1 to 256, or 0 if SHARDS is not set.
+	Shards int
 
 	// Accounts are one or more, in the order of ACCOUNTS, each of another name.
 	// Without ACCOUNTS there is one, named "default".
@@ -101,8 +103,9 @@ type Serve struct {
 
 // Enqueue is what `identwatch enqueue` needs.
 type Enqueue struct {
-	// RedisURL is as in [Serve].
+	// RedisURL and Shards are as in [Serve].
 	RedisURL Secret[string]
+	Shards   int
 	// Accounts are the names of ACCOUNTS, none where it is not set. See [ChooseAccount].
 	Accounts []string
 	// TaskKeys are, for each of Accounts or for "default", those of [Account].
@@ -114,8 +117,9 @@ type Enqueue struct {
 
 // Redeliver is what `identwatch redeliver` needs.
 type Redeliver struct {
-	// RedisURL is as in [Serve], Accounts as in [Enqueue].
+	// RedisURL and Shards are as in [Serve], Accounts as in [Enqueue].
 	RedisURL Secret[string]
+	Shards   int
 	Accounts []string
 	// CallbackURLs has for each of Accounts, or for "default", the webhook of
 	// sessions that name none.
@@ -153,6 +157,7 @@ func LoadServe(checks Checks) (Serve, error) {
 	pace := parsed(in, "POLL_PACE", shown(parsePace))
 	cfg := Serve{
 		RedisURL:              secret(in, "REDIS_URL", checkRedisURL),
+		Shards:                in.shards(),
 		MarkSignAllowHTTP:     parsed(in, "MARKSIGN_ALLOW_HTTP", shown(parseBool)),
 		CallbackAllowHTTP:     parsed(in, "CALLBACK_ALLOW_HTTP", shown(parseBool)),
 		CallbackAllowNetworks: parsed(in, "CALLBACK_ALLOW_NETWORKS", shown(parseNetworks)),
@@ -189,6 +194,7 @@ func LoadEnqueue(checks ...Check[Enqueue]) (Enqueue, error) {
 	in := readEnvironment()
 	cfg := Enqueue{
 		RedisURL: secret(in, "REDIS_URL", checkRedisURL),
+		Shards:   in.shards(),
 		Accounts: in.accountNames(),
 		TaskKeys: make(map[string]Secret[[]string]),
 
@@ -209,6 +215,7 @@ func LoadRedeliver(checks ...Check[Redeliver]) (Redeliver, error) {
 	in := readEnvironment()
 	cfg := Redeliver{
 		RedisURL:     secret(in, "REDIS_URL", checkRedisURL),
+		Shards:       in.shards(),
 		Accounts:     in.accountNames(),
 		CallbackURLs: make(map[string]string),
 	}

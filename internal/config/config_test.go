@@ -162,7 +162,7 @@ func TestLoadServe_EachVariableSetsItsField(t *testing.T) {
 		"WEBHOOK_SECRETS": encoded(24, 3) + ",whsec_" + encoded(64, 4), "WEBHOOK_SIGNING_KEY": "whsk_" + encoded(64, 5),
 		"OUTCOME_KEYS": strings.TrimRight(encoded(32, 6), "=") + "," + encoded(32, 7), "LISTEN": "127.0.0.1:9000",
 		"MONITOR_USER": "ona", "MONITOR_PASSWORD": "pass word č:12", "MONITOR_WRITE": "true",
-		"POLL_PACE": " 2s, 1m:10s ", "POLL_RATE": "0.5", "POLL_WORKERS": "1", "FOLLOW_LIMIT": "1000000",
+		"POLL_PACE": " 2s, 1m:10s ", "POLL_RATE": "0.5", "POLL_WORKERS": "1", "SHARDS": "16", "FOLLOW_LIMIT": "1000000",
 		"LEASE": "3s", "SESSION_TIMEOUT": "1d", "DELIVERY_WINDOW": "30d", "DELIVERY_TIMEOUT": "1s",
 		"DELIVERY_CONCURRENCY": "1000", "REDELIVERY_WINDOW": "0", "LOG_LEVEL": "warn", "API_RATE": "0", "MAX_SESSIONS": "10000000", "LOG_FORMAT": "text",
 		"SHUTDOWN_TIMEOUT": "17s", "API_KEYS": "sha256:" + strings.Repeat("ab", 32),

@@ -159,6 +159,7 @@ var badValues = map[string][]struct{ value, want string }{
 		{"Inf", "out of range: write 0 to 100000"},
 		{"100000.1", "out of range"},
 	},
+	"SHARDS":               {{"0", "out of range: write 1 to 256"}, {"257", "out of range"}, {"many", "not a whole number"}},
 	"POLL_WORKERS":         {{"0", "out of range: write 1 to 10000"}, {"10001", "out of range"}, {"1.5", "not a whole number"}},
 	"FOLLOW_LIMIT":         {{"0", "out of range: write 1 to 1000000"}, {"1000001", "out of range"}, {"many", "not a whole number"}},
 	"LEASE":                {{"2999ms", "out of range: write 3s to 5m"}, {"5m1s", "out of range"}, {"10", "not a duration"}, {"-10s", "negative"}},

@@ -3,8 +3,9 @@ package config
 // Inspect is what the commands need that look at sessions: `identwatch status`
 // and `identwatch sessions`.
 type Inspect struct {
-	// RedisURL is as in [Serve].
+	// RedisURL and Shards are as in [Serve].
 	RedisURL Secret[string]
+	Shards   int
 	// Accounts are as in [Enqueue].
 	Accounts []string
 }
@@ -13,5 +14,5 @@ type Inspect struct {
 // [LoadServe], about these settings alone.
 func LoadInspect(checks ...Check[Inspect]) (Inspect, error) {
 	in := readEnvironment()
-	return settled(in, Inspect{RedisURL: secret(in, "REDIS_URL", checkRedisURL), Accounts: in.accountNames()}, checks...)
+	return settled(in, Inspect{RedisURL: secret(in, "REDIS_URL", checkRedisURL), Shards: in.shards(), Accounts: in.accountNames()}, checks...)
 }

@@ -56,6 +56,14 @@ func ranged[T cmp.Ordered](in *input, name string, parse func(string) (T, error)
 	}))
 }
 
+// shards is 0 if nobody says how many there are: then it depends on the Redis.
+func (in *input) shards() int {
+	if !in.given("SHARDS") {
+		return 0
+	}
+	return ranged(in, "SHARDS", parseCount)
+}
+
 // choice is parsed for one of the choices of the table, in upper or lower case.
 func (in *input) choice(name string) string {
 	v := in.variables[name]

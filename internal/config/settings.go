@@ -16,6 +16,7 @@ import (
 type environment struct {
 	RedisURL string `envconfig:"REDIS_URL" need:"yes" secret:"true" desc:"where Redis is, such as 'redis://localhost:6379/0'; with 'rediss' over TLS, with 'redis-socket' on a Unix socket, with 'redis-sentinel' behind Sentinel, with 'rediss-sentinel' that over TLS"`
 
+	Shards   string `envconfig:"SHARDS" range:"1 to 256" desc:"over how many shards the sessions are spread, the same for all processes and applications on one Redis; 1, or 8 on a Redis Cluster, if it is not set"`
 	Accounts string `envconfig:"ACCOUNTS" desc:"names of the MarkSign accounts, comma separated, such as 'shop,crm': then what is of each account is read with its name in front, such as 'SHOP_CALLBACK_URL'; without it there is one account, named 'default'"`
 
 	MarkSignURL         string `envconfig:"MARKSIGN_URL" of:"account" default:"https://api.marksign.eu" desc:"base URL of MarkSign, https; http only if the host is this machine, such as 'http://localhost:8090'"`

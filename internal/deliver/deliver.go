@@ -59,12 +59,13 @@ const (
 type Options struct {
 	Records *outcome.Store
 	Tasks   queue.List
-	Queue   *lease.Queue // of webhook:deliver
+	Queues  lease.Queues // of webhook:deliver
 	Hosts   *hosts.Hosts
 	Settler *settle.Settler
 	Notes   insist.Notes
-	// Patience is that of the servers: what is claimed again waits for notes.
-	Patience *taskserver.Patience
+	// Patience is that of the servers of a session's shard: what is claimed again waits
+	// for notes.
+	Patience func(session string) *taskserver.Patience
 	Holder   string        // names this process in claims
 	Timeout  time.Duration // of one post
 	Window   time.Duration // for how long an event is posted again and again
@@ -79,7 +80,7 @@ type Options struct {
 // Deliverer delivers events. It is safe for concurrent use.
 type Deliverer struct {
 	opts    Options
-	waker   *waker
+	waker   wakers
 	claims  atomic.Int64   // numbers the claimants of first posts
 	trouble rate.Sometimes // to log of leases that Redis does not take
 	closing atomic.Bool
@@ -87,7 +88,7 @@ type Deliverer struct {
 
 // New makes a Deliverer.
 func New(opts Options) *Deliverer {
-	return &Deliverer{opts: opts, waker: newWaker(opts.Queue, opts.Notes, opts.Log), trouble: rate.Sometimes{Interval: 5 * time.Second}}
+	return &Deliverer{opts: opts, waker: newWakers(opts.Queues, opts.Notes, opts.Log), trouble: rate.Sometimes{Interval: 5 * time.Second}}
 }
 
 // Start ends tasks whose event needs no post any more, until the function that it
@@ -104,8 +105,8 @@ func (d *Deliverer) Close() {
 // mayClaim waits, if Redis has just come back, until notes must have been written of
 // posts that others made. It returns false if no post may begin any more, because this
 // process stops. A task's run need not ask: its server has waited already.
-func (d *Deliverer) mayClaim(ctx context.Context) bool {
-	d.opts.Patience.Await(ctx)
+func (d *Deliverer) mayClaim(ctx context.Context, job session.Job) bool {
+	d.opts.Patience(job.ID()).Await(ctx)
 	return !d.closing.Load()
 }
 

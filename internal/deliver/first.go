@@ -63,7 +63,7 @@ func (d *Deliverer) Post(ctx context.Context, f *First) Outcome {
 	permit := f.permit
 	f.permit = nil
 	defer permit.Release()
-	if f.result == nil && !d.mayClaim(ctx) { // somebody may have posted it already
+	if f.result == nil && !d.mayClaim(ctx, f.job) { // somebody may have posted it already
 		return Outcome{Verdict: Unnoted}
 	}
 	o := d.attempt(ctx, try{job: f.job, account: f.account, claimant: f.claimant, permit: permit, result: f.result, first: true})

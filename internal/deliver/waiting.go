@@ -89,7 +89,7 @@ func (w *waiting) post(permit *hosts.Permit) {
 	if !w.takeLease(permit) {
 		return
 	}
-	if !d.mayClaim(d.opts.Notes.Context()) {
+	if !d.mayClaim(d.opts.Notes.Context(), w.job) {
 		d.waker.add(w.job.ID())
 		return
 	}
@@ -104,7 +104,7 @@ func (w *waiting) post(permit *hosts.Permit) {
 // not answer.
 func (w *waiting) takeLease(permit *hosts.Permit) bool {
 	d := w.deliverer
-	status, err := d.opts.Queue.Postpone(d.opts.Notes.Context(), w.job.ID(), time.Now().Add(d.claimTime()+fallbackMargin))
+	status, err := d.opts.Queues.Of(w.job.ID()).Postpone(d.opts.Notes.Context(), w.job.ID(), time.Now().Add(d.claimTime()+fallbackMargin))
 	if err != nil {
 		d.trouble.Do(func() { d.opts.Log.Error("Redis takes no leases of deliveries; they wait", "error", err) })
 		w.rest(redisRest)
@@ -152,7 +152,7 @@ func (w *waiting) repeat(p hosts.Pause, fallback time.Duration) {
 	d, due := w.deliverer, time.Now().Add(fallback)
 	var status lease.Status
 	postponed := d.opts.Notes.Write("postponing a delivery", func(ctx context.Context) (err error) {
-		status, err = d.opts.Queue.Postpone(ctx, w.job.ID(), due)
+		status, err = d.opts.Queues.Of(w.job.ID()).Postpone(ctx, w.job.ID(), due)
 		return err
 	})
 	if !postponed || status == lease.Gone {

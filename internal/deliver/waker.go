@@ -17,8 +17,41 @@ const (
 	endPause = 200 * time.Millisecond
 )
 
-// waker makes the tasks of webhook:deliver run whose event needs no post any more, so
-// that each ends. It is safe for concurrent use.
+// wakers make the tasks of webhook:deliver run whose event needs no post any more, so
+// that each ends. There is one for each queue. They are safe for concurrent use.
+type wakers struct {
+	queues lease.Queues
+	each   map[*lease.Queue]*waker
+}
+
+func newWakers(queues lease.Queues, notes insist.Notes, log *slog.Logger) wakers {
+	each := make(map[*lease.Queue]*waker)
+	for _, q := range queues.All() {
+		each[q] = newWaker(q, notes, log)
+	}
+	return wakers{queues, each}
+}
+
+func (ks wakers) add(ids ...string) {
+	for _, id := range ids {
+		ks.each[ks.queues.Of(id)].add(id)
+	}
+}
+
+// start runs the wakers. What it returns ends them, after a last try.
+func (ks wakers) start(working context.Context) (stop func()) {
+	waking, cancel := context.WithCancel(working)
+	var loops sync.WaitGroup
+	for _, k := range ks.each {
+		loops.Go(func() { k.loop(waking) })
+	}
+	return func() {
+		cancel()
+		loops.Wait()
+	}
+}
+
+// waker is that of one queue.
 type waker struct {
 	queue *lease.Queue
 	notes insist.Notes
@@ -49,17 +82,6 @@ func (k *waker) take() []string {
 	ids := k.ids
 	k.ids = nil
 	return ids
-}
-
-// start runs the waker. What it returns ends it, after a last try.
-func (k *waker) start(working context.Context) (stop func()) {
-	waking, cancel := context.WithCancel(working)
-	var loop sync.WaitGroup
-	loop.Go(func() { k.loop(waking) })
-	return func() {
-		cancel()
-		loop.Wait()
-	}
 }
 
 func (k *waker) loop(stopping context.Context) {

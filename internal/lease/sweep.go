@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/redisnode"
 )
 
 // A worker that lives renews asynq's own lease of an active task every 5 s to
@@ -60,7 +62,11 @@ func (q *Queue) MendOrphans(ctx context.Context) (int, error) {
 	}
 	mended := 0
 	prefix := q.taskPrefix()
-	keys := q.redis.Scan(ctx, 0, prefix+"*", 1000).Iterator()
+	node, err := redisnode.Of(ctx, q.redis, prefix)
+	if err != nil {
+		return 0, q.wrap("scanning tasks", err)
+	}
+	keys := node.Scan(ctx, 0, prefix+"*", 1000).Iterator()
 	for keys.Next(ctx) {
 		id := keys.Val()[len(prefix):]
 		if listed[id] {

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/redisnode"
 )
 
 // ResultField is the field of a task's hash, see [Queue.TaskKey], that the run writes which
@@ -16,12 +18,13 @@ const ResultField = "result"
 // WentFurther reports whether a session's story went further than its first task: that
 // task has a result, which only the run writes that ends it, or one of the later queues
 // has a task of that id, in whichever state. It asks all at once.
-func WentFurther(ctx context.Context, first *Queue, later []*Queue, id string) (bool, error) {
-	pipe := first.redis.Pipeline()
-	ended := pipe.HExists(ctx, first.taskKey(id), ResultField)
+func WentFurther(ctx context.Context, first Queues, later []Queues, id string) (bool, error) {
+	task := first.Of(id)
+	pipe := task.redis.Pipeline()
+	ended := pipe.HExists(ctx, task.taskKey(id), ResultField)
 	found := make([]*redis.IntCmd, len(later))
-	for i, q := range later {
-		found[i] = pipe.Exists(ctx, q.taskKey(id))
+	for i, queues := range later {
+		found[i] = pipe.Exists(ctx, queues.Of(id).taskKey(id))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return false, fmt.Errorf("looking for a task: %w", err)
@@ -35,19 +38,21 @@ func WentFurther(ctx context.Context, first *Queue, later []*Queue, id string) (
 // twice. An error ends it.
 func (q *Queue) Unfinished(ctx context.Context, prefix string) iter.Seq2[[]string, error] {
 	return func(yield func([]string, error) bool) {
-		for cursor, more := uint64(0), true; more; more = cursor != 0 {
-			keys, next, err := q.redis.Scan(ctx, cursor, q.taskKey(prefix)+"*", batch).Result()
-			var ids []string
-			if err == nil {
+		node, err := redisnode.Of(ctx, q.redis, q.taskKey(prefix))
+		for cursor, more := uint64(0), err == nil; more; more = cursor != 0 {
+			var keys, ids []string
+			if keys, cursor, err = node.Scan(ctx, cursor, q.taskKey(prefix)+"*", batch).Result(); err == nil {
 				ids, err = q.unfinished(ctx, keys)
 			}
 			if err != nil {
-				yield(nil, q.wrap("scanning tasks", err))
+				break
+			}
+			if len(ids) > 0 && !yield(ids, nil) {
 				return
 			}
-			if cursor = next; len(ids) > 0 && !yield(ids, nil) {
-				return
-			}
+		}
+		if err != nil {
+			yield(nil, q.wrap("scanning tasks", err))
 		}
 	}
 }

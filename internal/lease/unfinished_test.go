@@ -10,6 +10,8 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 func (f fixture) unfinished(prefix string) (ids []string) {
@@ -87,11 +89,12 @@ func TestWentFurther_AsksOnce(t *testing.T) {
 		f.enqueue("later")
 		f.serve(1, nil)
 		f.enqueue("later, in progress")
-		first, empty := NewQueue(f.rdb, "first"), NewQueue(f.rdb, "empty")
+		queues := func(name string) Queues { return NewQueues(f.rdb, session.Shards{}, name) }
+		first := queues("first").All()[0]
 		f.rdb.HSet(t.Context(), first.taskKey("runs"), "state", "active")
 		f.rdb.HSet(t.Context(), first.taskKey("ran"), "state", "pending", "result", "{}")
 		further := func(ctx context.Context, id string) (bool, error) {
-			return WentFurther(ctx, first, []*Queue{empty, f.Queue}, id)
+			return WentFurther(ctx, queues("first"), []Queues{queues("empty"), queues(f.Name())}, id)
 		}
 		if _, err := further(t.Context(), "later"); err != nil { // connects
 			t.Fatal(err)
@@ -120,7 +123,7 @@ func TestWentFurther_KnowsATaskThatIsRunAgain(t *testing.T) {
 	each(t, func(t *testing.T, f fixture) {
 		f.enqueue("a")
 		f.serveWith(1, func(task *asynq.Task) error {
-			if further, err := WentFurther(t.Context(), f.Queue, nil, "a"); err != nil || further {
+			if further, err := WentFurther(t.Context(), NewQueues(f.rdb, session.Shards{}, f.Name()), nil, "a"); err != nil || further {
 				t.Errorf("in its first run: %t, %v", further, err)
 			}
 			_, err := task.ResultWriter().Write([]byte("{}"))
@@ -130,7 +133,7 @@ func TestWentFurther_KnowsATaskThatIsRunAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.serveWith(1, func(*asynq.Task) error {
-			if further, err := WentFurther(t.Context(), f.Queue, nil, "a"); err != nil || !further {
+			if further, err := WentFurther(t.Context(), NewQueues(f.rdb, session.Shards{}, f.Name()), nil, "a"); err != nil || !further {
 				t.Errorf("in its second run: %t, %v", further, err)
 			}
 			return nil

@@ -76,8 +76,8 @@ func New(reg prometheus.Registerer, accounts []string) *Metrics {
 			DeliverAfter: m.histograms("delivery_delay_seconds", "Time from the final outcome to the receiver's 2xx.", deliverySeconds, "account"),
 		},
 		Repair: repair.Metrics{
-			Tasks: m.gauges("queue_tasks", "Tasks in Redis, by queue and state.", "queue", "state"),
-			Age:   m.gauges("queue_oldest_pending_seconds", "For how long the oldest task has waited for a worker.", "queue"),
+			Tasks: m.gauges("queue_tasks", "Tasks in Redis, by queue, shard and state.", "queue", "shard", "state"),
+			Age:   m.gauges("queue_oldest_pending_seconds", "For how long the oldest task has waited for a worker.", "queue", "shard"),
 		},
 		Removals:       m.counters("removals_total", "Tries to remove a session at MarkSign, by what came of them.", "account", "result"),
 		TakenOver:      m.counters("sessions_taken_over_total", "Sessions that another worker, or this one before, had followed.", "account"),

@@ -144,8 +144,8 @@ func FuzzFields(f *testing.F) {
 		s := newStore(t, rdb)
 		set := func() {
 			m.FlushAll()
-			rdb.HSet(ctx, session.key(), "v", 1, "state", state, "claimant", claimant, "claim", claim, "retention", retention, "removal", removal)
-			rdb.Set(ctx, session.sealedKey(), "SEALED-MARK", time.Hour)
+			rdb.HSet(ctx, recordKey(session), "v", 1, "state", state, "claimant", claimant, "claim", claim, "retention", retention, "removal", removal)
+			rdb.Set(ctx, sealedKey(session), "SEALED-MARK", time.Hour)
 		}
 		for name, call := range everyMethod(ctx, s) {
 			set()

@@ -55,7 +55,7 @@ func TestPeek_ReadsRecordsWithoutTheirResults(t *testing.T) {
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
 		follow(ctx, t, s, "a")
 		sealed := must(t)(s.Seal(ctx, session, result, "a.1", claimTime))
-		s.cfg.Redis.HSet(ctx, keyPrefix+"default:later", "v", 2, "state", "SECRET")
+		s.cfg.Redis.HSet(ctx, "identwatch:"+"default:later", "v", 2, "state", "SECRET")
 		entries, err := s.Peek(ctx, session.ID, "default:none", "default:later")
 		if err != nil || len(entries) != 3 {
 			t.Fatal(entries, err)

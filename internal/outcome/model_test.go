@@ -151,8 +151,8 @@ func (w *machine) pass() {
 func (w *machine) save() {
 	w.saved = &save{
 		at: w.now, story: w.story, seen: w.seen, claims: slices.Clone(w.claims),
-		record: w.rdb.HGetAll(w.ctx, session.key()).Val(), sealed: w.rdb.Get(w.ctx, session.sealedKey()).Val(),
-		listed: w.rdb.ZRangeWithScores(w.ctx, givenUpKey, 0, -1).Val(),
+		record: w.rdb.HGetAll(w.ctx, recordKey(session)).Val(), sealed: w.rdb.Get(w.ctx, sealedKey(session)).Val(),
+		listed: w.rdb.ZRangeWithScores(w.ctx, givenUpList, 0, -1).Val(),
 	}
 }
 
@@ -166,15 +166,15 @@ func (w *machine) lose() {
 	s := w.saved
 	w.story, w.seen, w.claims = s.story, s.seen, slices.Clone(s.claims)
 	if len(s.record) > 0 {
-		w.rdb.HSet(w.ctx, session.key(), s.record)
-		w.rdb.PExpireAt(w.ctx, session.key(), s.story.ends)
+		w.rdb.HSet(w.ctx, recordKey(session), s.record)
+		w.rdb.PExpireAt(w.ctx, recordKey(session), s.story.ends)
 	}
 	if s.sealed != "" {
-		w.rdb.Set(w.ctx, session.sealedKey(), s.sealed, 0)
-		w.rdb.PExpireAt(w.ctx, session.sealedKey(), s.story.sealedEnds)
+		w.rdb.Set(w.ctx, sealedKey(session), s.sealed, 0)
+		w.rdb.PExpireAt(w.ctx, sealedKey(session), s.story.sealedEnds)
 	}
 	if len(s.listed) > 0 {
-		w.rdb.ZAdd(w.ctx, givenUpKey, s.listed...)
+		w.rdb.ZAdd(w.ctx, givenUpList, s.listed...)
 	}
 	w.pass()
 }
@@ -214,9 +214,9 @@ func (w *machine) see(t *rapid.T, r Record) {
 
 // checkKeys: every key has a time to live, and the record outlives the result.
 func (w *machine) checkKeys(t *rapid.T, r Record) {
-	kept, sealedKept := w.redis.TTL(session.key()), w.redis.TTL(session.sealedKey())
+	kept, sealedKept := w.redis.TTL(recordKey(session)), w.redis.TTL(sealedKey(session))
 	if r.State == None {
-		if w.redis.Exists(session.key()) || w.redis.Exists(session.sealedKey()) {
+		if w.redis.Exists(recordKey(session)) || w.redis.Exists(sealedKey(session)) {
 			t.Fatal("a key outlived the record")
 		}
 		return
@@ -240,7 +240,7 @@ func (w *machine) checkKeys(t *rapid.T, r Record) {
 // checkSealed: the result is there only while it may be posted, as it was first
 // sealed, and never in clear.
 func (w *machine) checkSealed(t *rapid.T, r Record) {
-	if strings.Contains(w.rdb.Get(w.ctx, session.sealedKey()).Val(), "MARKED") {
+	if strings.Contains(w.rdb.Get(w.ctx, sealedKey(session)).Val(), "MARKED") {
 		t.Fatal("Redis shows the result")
 	}
 	if r.HasSealed() && !r.State.AsksPost() && r.State != GivenUp {

@@ -135,7 +135,7 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 		"Redis saves":               func(*rapid.T) { w.save() },
 		"Redis loses its last data": func(*rapid.T) { w.lose() },
 		"Redis loses the result": func(*rapid.T) {
-			w.redis.Del(session.sealedKey())
+			w.redis.Del(sealedKey(session))
 			w.story.sealed = false
 		},
 		"": w.check,

@@ -7,12 +7,9 @@ import (
 	"time"
 )
 
-// keyPrefix begins the name of every record.
-const keyPrefix = "identwatch:"
-
-// givenUpKey lists the given-up deliveries by when they were. It is the name of
-// no record, because a record's has a second colon.
-const givenUpKey = keyPrefix + "given-up"
+// givenUp is the key, in each shard, that lists the given-up deliveries by when they
+// were. It is the name of no record, because a record's has a second colon.
+const givenUp = "given-up"
 
 // recordVersion is what this release writes. It reads this version alone, for
 // there is no earlier one.

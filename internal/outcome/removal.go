@@ -61,6 +61,6 @@ type Proof struct {
 
 // Removed is how the removal of a session ended whose record is r. A delivered session's
 // record is kept for as long from then on as Settle keeps it.
-func (s Session) Removed(r Record) Proof {
-	return Proof{Key: s.key(), Field: "removal", Value: string(r.Removal), Kept: s.Retention + late}
+func (s *Store) Removed(session Session, r Record) Proof {
+	return Proof{Key: s.key(session.ID), Field: "removal", Value: string(r.Removal), Kept: session.Retention + late}
 }

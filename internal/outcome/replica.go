@@ -9,15 +9,20 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/redisinfo"
+	"github.com/identwatch/identwatch/internal/redisnode"
 )
 
 // ErrNotReplicated says that no replica took the note over in time, so that a
 // failover could lose it.
 var ErrNotReplicated = errors.New("no replica has the session's record yet")
 
-// Replicas returns how many replicas are connected to Redis.
-func (s *Store) Replicas(ctx context.Context) (int, error) {
-	info, err := redisinfo.Read(ctx, s.cfg.Redis)
+// Replicas returns how many replicas the Redis has that keeps a session's record.
+func (s *Store) Replicas(ctx context.Context, session Session) (int, error) {
+	node, err := redisnode.Of(ctx, s.cfg.Redis, s.key(session.ID))
+	if err != nil {
+		return 0, err
+	}
+	info, err := redisinfo.Read(ctx, node)
 	if err != nil {
 		return 0, err
 	}
@@ -31,7 +36,11 @@ type conner interface {
 }
 
 func (s *Store) removingReplicated(ctx context.Context, session Session, waitFor time.Duration) (Change, error) {
-	client, ok := s.cfg.Redis.(conner)
+	node, err := redisnode.Of(ctx, s.cfg.Redis, s.key(session.ID))
+	if err != nil {
+		return Change{}, err
+	}
+	client, ok := node.(conner)
 	if !ok {
 		return Change{}, ErrNotReplicated
 	}

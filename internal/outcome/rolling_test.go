@@ -38,7 +38,7 @@ func TestRecord_IsKeptForWhoNeedsItLongest(t *testing.T) {
 	}
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
 		ttls := func() (record, sealed time.Duration) {
-			return s.cfg.Redis.PTTL(ctx, session.key()).Val(), s.cfg.Redis.PTTL(ctx, session.sealedKey()).Val()
+			return s.cfg.Redis.PTTL(ctx, recordKey(session)).Val(), s.cfg.Redis.PTTL(ctx, sealedKey(session)).Val()
 		}
 		for name, step := range steps {
 			s.cfg.Redis.FlushAll(ctx)
@@ -67,12 +67,12 @@ func TestFollow_KeepsTheRecordForTheLongerTimeout(t *testing.T) {
 		long := s.withWindows(60*24*time.Hour, 0)
 		follow(ctx, t, s, "a")
 		follow(ctx, t, long, "b")
-		kept := s.cfg.Redis.PTTL(ctx, session.key()).Val()
+		kept := s.cfg.Redis.PTTL(ctx, recordKey(session)).Val()
 		if kept < 60*24*time.Hour {
 			t.Errorf("the record is kept for %v", kept)
 		}
 		follow(ctx, t, s, "a")
-		if left := s.cfg.Redis.PTTL(ctx, session.key()).Val(); left < kept-time.Minute {
+		if left := s.cfg.Redis.PTTL(ctx, recordKey(session)).Val(); left < kept-time.Minute {
 			t.Errorf("a shorter timeout leaves %v of %v", left, kept)
 		}
 	})
@@ -85,7 +85,7 @@ func TestFollow_BeginsNoRecordAgainstTheEvidence(t *testing.T) {
 			"a key": told(ctx, s), "the field": {Hash: "task", Field: "result"}, "the field alone": {Hash: "task", Field: "result", Keys: []string{"no such key"}},
 		} {
 			r, err := s.Follow(ctx, session, "a", evidence)
-			if err != nil || r.State != None || s.cfg.Redis.Exists(ctx, session.key()).Val() != 0 {
+			if err != nil || r.State != None || s.cfg.Redis.Exists(ctx, recordKey(session)).Val() != 0 {
 				t.Fatalf("%s: %+v, %v", name, r, err)
 			}
 		}
@@ -107,7 +107,7 @@ func TestGiveUp_LeavesWhatOthersKeepForLonger(t *testing.T) {
 		other := Session{ID: "default:token-2", Retention: time.Hour}
 		must(t)(s.SealHanded(ctx, session, result, "x"))
 		must(t)(s.GiveUp(ctx, session, "a", "HTTP 410", nil))
-		s.cfg.Redis.ZAdd(ctx, givenUpKey, redis.Z{Score: 1, Member: session.ID}) // long ago
+		s.cfg.Redis.ZAdd(ctx, givenUpList, redis.Z{Score: 1, Member: session.ID}) // long ago
 		must(t)(none.SealHanded(ctx, other, result, "x"))
 		must(t)(none.GiveUp(ctx, other, "a", "HTTP 410", nil))
 		if ids, err := s.GivenUp(ctx, time.Time{}); err != nil || !slices.Equal(ids, []string{session.ID}) {
@@ -115,7 +115,7 @@ func TestGiveUp_LeavesWhatOthersKeepForLonger(t *testing.T) {
 		}
 		must(t)(none.EndRemoval(ctx, session, Removed))
 		must(t)(none.Settle(ctx, session))
-		record, sealed := s.cfg.Redis.PTTL(ctx, session.key()).Val(), s.cfg.Redis.PTTL(ctx, session.sealedKey()).Val()
+		record, sealed := s.cfg.Redis.PTTL(ctx, recordKey(session)).Val(), s.cfg.Redis.PTTL(ctx, sealedKey(session)).Val()
 		if sealed < 6*24*time.Hour || record < sealed {
 			t.Errorf("the result is kept for %v, the record for %v", sealed, record)
 		}
@@ -129,7 +129,7 @@ func TestPruneGivenUp_TakesOffWhatIsErased(t *testing.T) {
 			must(t)(s.SealHanded(ctx, of, result, "x"))
 			must(t)(s.GiveUp(ctx, of, "a", "HTTP 410", nil))
 		}
-		s.cfg.Redis.Del(ctx, other.sealedKey())
+		s.cfg.Redis.Del(ctx, sealedKey(other))
 		if err := s.PruneGivenUp(ctx, []string{session.ID, other.ID, "default:unknown"}); err != nil {
 			t.Fatal(err)
 		}
@@ -145,12 +145,12 @@ func TestSalvage_OpensTheResultOfALostRecord(t *testing.T) {
 			t.Errorf("without a result: %v", err)
 		}
 		must(t)(s.SealHanded(ctx, session, result, "x"))
-		s.cfg.Redis.Del(ctx, session.key())
+		s.cfg.Redis.Del(ctx, recordKey(session))
 		got, err := s.Salvage(ctx, session)
 		if err != nil || got.Type != result.Type || string(got.Body) != string(result.Body) {
 			t.Errorf("%v, %v", got, err)
 		}
-		s.cfg.Redis.Set(ctx, session.sealedKey(), "", time.Hour)
+		s.cfg.Redis.Set(ctx, sealedKey(session), "", time.Hour)
 		if _, err := s.Salvage(ctx, session); !errors.Is(err, ErrSealMissing) {
 			t.Errorf("of an empty result: %v", err)
 		}

@@ -14,8 +14,6 @@ import (
 // can look at MarkSign's answer, which is sealed beside the record.
 const KeptReason = "unusable_answer"
 
-func (s Session) salvageKey() string { return s.key() + ":salvage" }
-
 // NoteUnusable notes, for the holder, that MarkSign's answer could not be used,
 // and why. The answer itself is sealed, the last one that there was; nil keeps an
 // earlier one. It is erased if the session gets another outcome, if it is
@@ -24,7 +22,7 @@ func (s Session) salvageKey() string { return s.key() + ":salvage" }
 func (s *Store) NoteUnusable(ctx context.Context, session Session, holder, why string, answer []byte) (Change, error) {
 	var sealed []byte
 	if answer != nil {
-		sealed = s.cfg.Keyring.seal(session.salvageKey(), answer)
+		sealed = s.cfg.Keyring.seal(session.salvageName(), answer)
 	}
 	keep := s.cfg.SessionTimeout + s.cfg.DeliveryWindow + s.cfg.RedeliveryWindow + margin
 	return s.run(ctx, s.cfg.Redis, noteUnusableScript, session, holder, why, sealed, keep.Milliseconds())
@@ -39,9 +37,9 @@ func (s *Store) NoteTrouble(ctx context.Context, session Session, holder, why st
 // Salvaged returns the answer that NoteUnusable sealed, or an ErrSeal error. It is
 // personal data, and may be somebody else's than the session's.
 func (s *Store) Salvaged(ctx context.Context, session Session) ([]byte, error) {
-	sealed, err := s.cfg.Redis.Get(ctx, session.salvageKey()).Bytes()
+	sealed, err := s.cfg.Redis.Get(ctx, s.salvageKey(session.ID)).Bytes()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("the session's sealed answer: %w", err)
 	}
-	return s.cfg.Keyring.open(session.salvageKey(), sealed)
+	return s.cfg.Keyring.open(session.salvageName(), sealed)
 }

@@ -30,11 +30,11 @@ func TestNoteUnusable_IsForTheHolderAlone(t *testing.T) {
 		if got, err := s.Salvaged(ctx, session); err != nil || string(got) != answered {
 			t.Errorf("kept %q, error %v", got, err)
 		}
-		sealed, err := s.cfg.Redis.Get(ctx, session.salvageKey()).Result()
+		sealed, err := s.cfg.Redis.Get(ctx, salvageKey(session)).Result()
 		if err != nil || len(sealed) <= len(answered) {
 			t.Errorf("%q, error %v", sealed, err)
 		}
-		if err := s.cfg.Redis.Set(ctx, session.sealedKey(), sealed, time.Hour).Err(); err != nil { // moved to be posted
+		if err := s.cfg.Redis.Set(ctx, sealedKey(session), sealed, time.Hour).Err(); err != nil { // moved to be posted
 			t.Fatal(err)
 		}
 		if _, err := s.Salvage(ctx, session); !errors.Is(err, ErrSealBroken) {

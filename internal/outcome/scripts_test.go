@@ -115,7 +115,7 @@ func TestScripts_GoByTheStatesOfGo(t *testing.T) {
 			} {
 				s.cfg.Redis.FlushAll(ctx)
 				if state != None {
-					s.cfg.Redis.HSet(ctx, session.key(), "v", recordVersion, "state", name)
+					s.cfg.Redis.HSet(ctx, recordKey(session), "v", recordVersion, "state", name)
 				}
 				if change, err := c.try(); err != nil || change.Applied != c.want {
 					t.Errorf("%s in state %q: applied %v, %v, want %v", call, name, change.Applied, err, c.want)
@@ -138,7 +138,7 @@ func TestSealedResult_ComesOnlyWithAClaim(t *testing.T) {
 			if came := len(change.Record.sealed) > 0; came != (name == "post: claim") {
 				t.Errorf("%s: the sealed result came: %v", name, came)
 			}
-			if there := s.cfg.Redis.Exists(ctx, session.sealedKey()).Val() == 1; change.Record.HasSealed() != there {
+			if there := s.cfg.Redis.Exists(ctx, sealedKey(session)).Val() == 1; change.Record.HasSealed() != there {
 				t.Errorf("%s: says that the sealed result is there: %v, it is: %v", name, change.Record.HasSealed(), there)
 			}
 		}

@@ -120,12 +120,12 @@ func TestStore_OpensWhatWasSealed(t *testing.T) {
 	if got, err := s.Open(session, changed); err != nil || !reflect.DeepEqual(got, result) {
 		t.Errorf("opened %+v %+v, %v", got, got.Instructions, err)
 	}
-	changed.sealed = sealOld(t, k, session.key(), result.Body)
+	changed.sealed = sealOld(t, k, recordKey(session), result.Body)
 	if got, err := s.Open(session, changed); err != nil || string(got.Body) != string(result.Body) || got.Instructions != nil {
 		t.Errorf("an old seal: opened %+v, %v", got, err)
 	}
 	for _, plain := range []string{"", "abc", "\x00\x00\x00\x09{}", "\xff\xff\xff\xff{}", "\x00\x00\x00\x02{}", "\x00\x00\x00\x04null", "\x00\x00\x00\x02[]"} {
-		changed.sealed = k.seal(session.key(), []byte(plain))
+		changed.sealed = k.seal(recordKey(session), []byte(plain))
 		if got, err := s.Open(session, changed); err == nil || got.Body != nil {
 			t.Errorf("opened %q: %v", plain, got)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 // Config says how a Store keeps its records.
 type Config struct {
 	Redis   redis.UniversalClient // required
-	Keyring *Keyring              // required
+	Shards  sess.Shards
+	Keyring *Keyring // required
 	// SessionTimeout is for how long a session is followed at most.
 	SessionTimeout time.Duration
 	// DeliveryWindow is for how long an event is posted again and again.
@@ -46,17 +48,26 @@ type Session struct {
 // Of is the record of a job's session.
 func Of(job sess.Job) Session { return Session{ID: job.ID(), Retention: job.Retention} }
 
-func (s Session) key() string { return keyPrefix + s.ID }
+// sealName is what a seal is bound to. It does not depend on the shard.
+func (s Session) sealName() string { return "identwatch:" + s.ID }
 
-func (s Session) sealedKey() string { return s.key() + ":sealed" }
+func (s Session) salvageName() string { return s.sealName() + ":salvage" }
+
+// Shard is where the record of a session is.
+func (s *Store) Shard(session Session) sess.Shard { return s.cfg.Shards.Of(session.ID) }
+
+func (s *Store) key(id string) string        { return s.cfg.Shards.Of(id).Key(id) }
+func (s *Store) sealedKey(id string) string  { return s.key(id) + ":sealed" }
+func (s *Store) salvageKey(id string) string { return s.key(id) + ":salvage" }
 
 // keys are those of every script on one record.
-func (s Session) keys() []string {
-	return []string{s.key(), s.sealedKey(), givenUpKey, s.salvageKey()}
+func (s *Store) keys(session Session) []string {
+	id := session.ID
+	return []string{s.key(id), s.sealedKey(id), s.cfg.Shards.Of(id).Key(givenUp), s.salvageKey(id)}
 }
 
 func (s *Store) run(ctx context.Context, rdb redis.Scripter, sc *redis.Script, session Session, args ...any) (Change, error) {
-	return runOn(ctx, rdb, sc, session.keys(), args...)
+	return runOn(ctx, rdb, sc, s.keys(session), args...)
 }
 
 func runOn(ctx context.Context, rdb redis.Scripter, sc *redis.Script, keys []string, args ...any) (Change, error) {
@@ -85,7 +96,7 @@ type Evidence struct {
 // what it returns is None.
 func (s *Store) Follow(ctx context.Context, session Session, holder string, told Evidence) (Record, error) {
 	keep := s.cfg.SessionTimeout + s.cfg.DeliveryWindow + margin
-	keys := session.keys()
+	keys := s.keys(session)
 	if told.Hash != "" {
 		keys = append(append(keys, told.Hash), told.Keys...)
 	}
@@ -103,7 +114,7 @@ func (s *Store) Keep(ctx context.Context, session Session) (Record, error) {
 // Salvage returns the sealed result of a session whose record Redis lost, or an
 // ErrSeal error. A seal of version 1 needs its record, and is ErrSealVersion.
 func (s *Store) Salvage(ctx context.Context, session Session) (Result, error) {
-	sealed, err := s.cfg.Redis.Get(ctx, session.sealedKey()).Bytes()
+	sealed, err := s.cfg.Redis.Get(ctx, s.sealedKey(session.ID)).Bytes()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return Result{}, ErrSealMissing
@@ -128,10 +139,8 @@ const othersBatch = 1000
 // HeldByOthers returns which of the sessions somebody else holds by now, or nobody.
 func (s *Store) HeldByOthers(ctx context.Context, ids []string, holder string) (map[string]bool, error) {
 	others := make(map[string]bool)
-	for len(ids) > 0 {
-		batch := ids[:min(len(ids), othersBatch)]
-		ids = ids[len(batch):]
-		places, err := heldByOthersScript.Run(ctx, s.cfg.Redis, keysOf(batch), holder).Int64Slice()
+	for batch := range s.batches(ids, othersBatch) {
+		places, err := heldByOthersScript.Run(ctx, s.cfg.Redis, s.keysOf(batch), holder).Int64Slice()
 		if err != nil {
 			return nil, fmt.Errorf("the sessions' records: %w", err)
 		}
@@ -140,6 +149,28 @@ func (s *Store) HeldByOthers(ctx context.Context, ids []string, holder string) (
 		}
 	}
 	return others, nil
+}
+
+// batches yields the ids of one shard after another, no more than size at once: a
+// script's keys are all of one shard.
+func (s *Store) batches(ids []string, size int) iter.Seq[[]string] {
+	of := [][]string{ids}
+	if s.cfg.Shards.Count() > 1 {
+		of = make([][]string, s.cfg.Shards.Count())
+		for _, id := range ids {
+			n := s.cfg.Shards.Of(id).Number()
+			of[n] = append(of[n], id)
+		}
+	}
+	return func(yield func([]string) bool) {
+		for _, ids := range of {
+			for batch := range slices.Chunk(ids, max(size, 1)) {
+				if !yield(batch) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Seal writes the outcome, once, and claims the post for claimant. A repeated
@@ -171,7 +202,7 @@ func (s *Store) Open(session Session, r Record) (Result, error) {
 	if r.HasSealed() && len(r.sealed) == 0 {
 		return Result{}, errUnclaimed
 	}
-	plain, err := s.cfg.Keyring.open(session.key(), r.sealed)
+	plain, err := s.cfg.Keyring.open(session.sealName(), r.sealed)
 	if err != nil {
 		return Result{}, err
 	}
@@ -188,7 +219,7 @@ func (s *Store) sealResult(session Session, result Result) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.cfg.Keyring.seal(session.key(), plain), nil
+	return s.cfg.Keyring.seal(session.sealName(), plain), nil
 }
 
 // Claim takes the right to post for the duration given, if the state still asks for

@@ -125,7 +125,7 @@ func TestStore_TellsAHappyStory(t *testing.T) {
 // pass makes the session's end as old as a removal wants it.
 func pass(ctx context.Context, t *testing.T, s *Store) {
 	t.Helper()
-	if err := s.cfg.Redis.HIncrBy(ctx, session.key(), "ended", -RemovalDelay.Milliseconds()).Err(); err != nil {
+	if err := s.cfg.Redis.HIncrBy(ctx, recordKey(session), "ended", -RemovalDelay.Milliseconds()).Err(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -261,11 +261,11 @@ func TestGiveUp_KeepsTheResultForTheRedeliveryWindow(t *testing.T) {
 		if r.State != GivenUp || !r.HasSealed() {
 			t.Fatalf("record: state %q, %d sealed bytes", r.State, r.sealedSize)
 		}
-		ttl := s.cfg.Redis.PTTL(ctx, session.sealedKey()).Val()
+		ttl := s.cfg.Redis.PTTL(ctx, sealedKey(session)).Val()
 		if ttl < 7*24*time.Hour-time.Minute || ttl > 7*24*time.Hour {
 			t.Errorf("the sealed result is kept for %v", ttl)
 		}
-		if longer := s.cfg.Redis.PTTL(ctx, session.key()).Val(); longer < 29*24*time.Hour {
+		if longer := s.cfg.Redis.PTTL(ctx, recordKey(session)).Val(); longer < 29*24*time.Hour {
 			t.Errorf("the record is kept for %v", longer)
 		}
 		mustNot(t)(s.Claim(ctx, session, "b", claimTime))
@@ -359,7 +359,7 @@ func TestRemoving_WaitsForAReplica(t *testing.T) {
 	ctx := t.Context()
 	must(t)(s.Deliver(ctx, session, result))
 	pass(ctx, t, s)
-	if n, err := s.Replicas(ctx); n != 0 || err != nil {
+	if n, err := s.Replicas(ctx, session); n != 0 || err != nil {
 		t.Fatalf("%d replicas, error %v; want none", n, err)
 	}
 	if _, err := s.Removing(ctx, session, 50*time.Millisecond); !errors.Is(err, ErrNotReplicated) {
@@ -370,7 +370,7 @@ func TestRemoving_WaitsForAReplica(t *testing.T) {
 	deadline := time.Now().Add(20 * time.Second)
 	for n := 0; n == 0; {
 		var err error
-		if n, err = s.Replicas(ctx); err != nil || time.Now().After(deadline) {
+		if n, err = s.Replicas(ctx, session); err != nil || time.Now().After(deadline) {
 			t.Fatalf("%d replicas, error %v", n, err)
 		}
 	}
@@ -442,7 +442,7 @@ func TestRecord_HasATTLInEveryState(t *testing.T) {
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
 		kept := func(step string, least time.Duration) {
 			t.Helper()
-			if ttl := s.cfg.Redis.PTTL(ctx, session.key()).Val(); ttl < least || ttl > 40*24*time.Hour {
+			if ttl := s.cfg.Redis.PTTL(ctx, recordKey(session)).Val(); ttl < least || ttl > 40*24*time.Hour {
 				t.Errorf("after %s the record is kept for %v, want at least %v", step, ttl, least)
 			}
 		}
@@ -452,7 +452,7 @@ func TestRecord_HasATTLInEveryState(t *testing.T) {
 		kept("Seal", 95*time.Hour)
 		must(t)(s.HandOver(ctx, session, "a", "x"))
 		kept("HandOver", 95*time.Hour)
-		if ttl := s.cfg.Redis.PTTL(ctx, session.sealedKey()).Val(); ttl < 95*time.Hour || ttl > 97*time.Hour {
+		if ttl := s.cfg.Redis.PTTL(ctx, sealedKey(session)).Val(); ttl < 95*time.Hour || ttl > 97*time.Hour {
 			t.Errorf("the sealed result is kept for %v", ttl)
 		}
 		must(t)(s.Deliver(ctx, session, result))
@@ -461,7 +461,7 @@ func TestRecord_HasATTLInEveryState(t *testing.T) {
 		must(t)(s.EndRemoval(ctx, session, Removed))
 		must(t)(s.Settle(ctx, session))
 		kept("Settle", 24*time.Hour+30*time.Minute)
-		if ttl := s.cfg.Redis.PTTL(ctx, session.key()).Val(); ttl > 26*time.Hour {
+		if ttl := s.cfg.Redis.PTTL(ctx, recordKey(session)).Val(); ttl > 26*time.Hour {
 			t.Errorf("a settled record is kept for %v", ttl)
 		}
 	})
@@ -469,7 +469,7 @@ func TestRecord_HasATTLInEveryState(t *testing.T) {
 
 func TestRecord_OfAnUnknownVersionIsRefused(t *testing.T) {
 	each(t, func(ctx context.Context, t *testing.T, s *Store) {
-		s.cfg.Redis.HSet(ctx, session.key(), "v", "2", "state", "new")
+		s.cfg.Redis.HSet(ctx, recordKey(session), "v", "2", "state", "new")
 		if _, err := s.Read(ctx, session); !errors.Is(err, ErrRecordVersion) {
 			t.Errorf("the error is %v", err)
 		}
@@ -485,3 +485,10 @@ func TestRecord_HoldsNothingPersonalInClear(t *testing.T) {
 		}
 	})
 }
+
+// The keys of a Redis that is no cluster.
+const givenUpList = "identwatch:given-up"
+
+func recordKey(s Session) string  { return "identwatch:" + s.ID }
+func sealedKey(s Session) string  { return recordKey(s) + ":sealed" }
+func salvageKey(s Session) string { return recordKey(s) + ":salvage" }

@@ -7,5 +7,5 @@
 // the callback URL and the application's reference, and all three are public to
 // whoever reads the queue.
 //
-// Read task.go, then payload.go, key.go and list.go, pipeline.go.
+// Read task.go, then payload.go, key.go, list.go and known.go, pipeline.go.
 package queue

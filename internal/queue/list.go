@@ -12,23 +12,28 @@ import (
 	"github.com/identwatch/identwatch/internal/session"
 )
 
-// List is the tasks of our queues, as asynq's client and inspector see them. It is
-// safe for concurrent use.
+// List is the tasks of our queues, as asynq's client and inspector see them. Its methods
+// take a queue by the name that it has in the only shard. It is safe for concurrent use.
 type List struct {
+	shards    session.Shards
 	client    *asynq.Client
 	inspector *asynq.Inspector
 }
 
 // NewList makes a List of the tasks in this Redis.
-func NewList(rdb redis.UniversalClient) List {
-	return List{asynq.NewClientFromRedisClient(rdb), asynq.NewInspectorFromRedisClient(rdb)}
+func NewList(rdb redis.UniversalClient, shards session.Shards) List {
+	rdb = Known(rdb, shards)
+	return List{shards, asynq.NewClientFromRedisClient(rdb), asynq.NewInspectorFromRedisClient(rdb)}
 }
+
+// nameOf is what asynq calls the queue of a task.
+func (l List) nameOf(queue, id string) string { return l.shards.Of(id).Queue(queue) }
 
 // ensure makes sure that a task is on its way: it is enqueued, or it is there
 // already, and if it was finished or archived it is run again.
 func (l List) ensure(ctx context.Context, queue, id string, task *asynq.Task, after time.Duration) error {
 	for range 2 {
-		_, err := l.client.EnqueueContext(ctx, task, asynq.ProcessIn(after))
+		_, err := l.client.EnqueueContext(ctx, task, asynq.Queue(l.nameOf(queue, id)), asynq.ProcessIn(after))
 		if err == nil {
 			return nil
 		}
@@ -72,7 +77,7 @@ func (l List) EnsureRemoval(ctx context.Context, job session.Job, after time.Dur
 
 // Find returns the task of a session in a queue, or nil if there is none.
 func (l List) Find(queue, id string) (*asynq.TaskInfo, error) {
-	info, err := l.inspector.GetTaskInfo(queue, id)
+	info, err := l.inspector.GetTaskInfo(l.nameOf(queue, id), id)
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
 		return nil, nil //nolint:nilnil // none is an answer
@@ -84,14 +89,14 @@ func (l List) Find(queue, id string) (*asynq.TaskInfo, error) {
 
 // rerun runs a known task again if it was finished or archived.
 func (l List) rerun(queue, id string) error {
-	info, err := l.inspector.GetTaskInfo(queue, id)
+	info, err := l.inspector.GetTaskInfo(l.nameOf(queue, id), id)
 	if err != nil {
 		return fmt.Errorf("looking at a task of %s: %w", queue, err)
 	}
 	if info.State != asynq.TaskStateArchived && info.State != asynq.TaskStateCompleted {
 		return nil
 	}
-	if err := l.inspector.RunTask(queue, id); err != nil {
+	if err := l.inspector.RunTask(l.nameOf(queue, id), id); err != nil {
 		return fmt.Errorf("running a task of %s again: %w", queue, err)
 	}
 	return nil
@@ -100,6 +105,6 @@ func (l List) rerun(queue, id string) error {
 // Ended reports whether a task was finished, or is not there. It is false if Redis
 // cannot say.
 func (l List) Ended(queue, id string) bool {
-	info, err := l.inspector.GetTaskInfo(queue, id)
+	info, err := l.inspector.GetTaskInfo(l.nameOf(queue, id), id)
 	return errors.Is(err, asynq.ErrTaskNotFound) || err == nil && info.State == asynq.TaskStateCompleted
 }

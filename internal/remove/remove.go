@@ -119,7 +119,7 @@ func (r *Remover) Attempt(ctx context.Context, a *account.Account, job session.J
 
 // allowed reads the note back, from a replica too if there is one.
 func (r *Remover) allowed(ctx context.Context, job session.Job) (outcome.Change, error) {
-	waitFor, err := r.replicas.waitFor(ctx, r.opts.Records)
+	waitFor, err := r.replicas.waitFor(ctx, r.opts.Records, outcome.Of(job))
 	if err != nil {
 		return outcome.Change{}, err
 	}

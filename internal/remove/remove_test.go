@@ -374,14 +374,14 @@ func TestReplicas_AreAskedForOnceASecond(t *testing.T) {
 			want int
 		}{{0, 1}, {0, 1}, {time.Second - time.Nanosecond, 1}, {time.Nanosecond, 2}, {time.Hour, 3}} {
 			time.Sleep(c.pass)
-			wait, err := b.replicas.waitFor(b.Ctx, b.Records)
+			wait, err := b.replicas.waitFor(b.Ctx, b.Records, outcome.Of(sessiontest.Job()))
 			if wait != replicaPatience || err != nil || asked != c.want {
 				t.Errorf("asked %d times, want %d; waits %v, error %v", asked, c.want, wait, err)
 			}
 		}
 		time.Sleep(time.Minute)
 		b.RedisFails()
-		if _, err := b.replicas.waitFor(b.Ctx, b.Records); err == nil {
+		if _, err := b.replicas.waitFor(b.Ctx, b.Records, outcome.Of(sessiontest.Job())); err == nil {
 			t.Error("a Redis that does not say has no replicas")
 		}
 		b.RedisIsBack()

@@ -2,17 +2,19 @@ package repair
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/identwatch/identwatch/internal/lease"
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 // Metrics are the counts of the queues.
 type Metrics struct {
-	Tasks *prometheus.GaugeVec // queue, state
-	Age   *prometheus.GaugeVec // queue
+	Tasks *prometheus.GaugeVec // queue, shard, state
+	Age   *prometheus.GaugeVec // queue, shard
 }
 
 // measure counts the tasks of the queues. It also makes the queues known again,
@@ -23,12 +25,12 @@ func (r *Repairer) measure(ctx context.Context) {
 	}
 	r.measured = time.Now()
 	for _, q := range r.opts.Queues {
-		sizes, err := q.Tasks.Sizes(ctx)
-		if err == nil {
-			err = q.Tasks.Register(ctx)
+		if err := q.Tasks.Register(ctx); err != nil {
+			r.opts.Log.Debug("registering a queue failed", "error", err)
 		}
+		sizes, err := q.Tasks.Sizes(ctx)
 		if err != nil {
-			r.opts.Metrics.forget()
+			r.opts.Metrics.forget(r.opts.Shard)
 			r.opts.Log.Debug("measuring a queue failed", "error", err)
 			return
 		}
@@ -36,15 +38,18 @@ func (r *Repairer) measure(ctx context.Context) {
 	}
 }
 
-// forget drops all counts: Redis does not say.
-func (m Metrics) forget() {
-	m.Tasks.Reset()
-	m.Age.Reset()
+// forget drops all counts of a shard: Redis does not say.
+func (m Metrics) forget(of session.Shard) {
+	its := prometheus.Labels{"shard": strconv.Itoa(of.Number())}
+	m.Tasks.DeletePartialMatch(its)
+	m.Age.DeletePartialMatch(its)
 }
 
 func (m Metrics) set(queue string, sizes lease.Sizes) {
+	name, number := session.SplitQueue(queue)
+	shard := strconv.Itoa(number)
 	for state, n := range sizes.Tasks {
-		m.Tasks.WithLabelValues(queue, state).Set(float64(n))
+		m.Tasks.WithLabelValues(name, shard, state).Set(float64(n))
 	}
-	m.Age.WithLabelValues(queue).Set(sizes.OldestPending.Seconds())
+	m.Age.WithLabelValues(name, shard).Set(sizes.OldestPending.Seconds())
 }

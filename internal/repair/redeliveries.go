@@ -3,7 +3,6 @@ package repair
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
@@ -15,7 +14,7 @@ const redeliveryBatch = 500
 // mendRedeliveries makes sure of the tasks of events that are to be delivered again:
 // whoever asked for that may have died in between.
 func (r *Repairer) mendRedeliveries(ctx context.Context) error {
-	ids, err := r.opts.Records.GivenUp(ctx, time.Time{})
+	ids, err := r.opts.Records.GivenUpOf(ctx, r.opts.Shard)
 	for batch := range slices.Chunk(ids, redeliveryBatch) {
 		if err = r.mendBatch(ctx, batch); err != nil {
 			break

@@ -1,7 +1,7 @@
 // Package repair puts back what dead workers, and a Redis that lost data, left
 // behind: active tasks without a lease, tasks whose time lies too far in the
 // future, tasks that are in no list, redeliveries without a task. It also counts
-// the tasks of each queue. It never runs a task, and never calls MarkSign or a
+// the tasks of each queue. There is a Repairer for each shard. It never runs a task, and never calls MarkSign or a
 // receiver.
 //
 // Read repair.go (the loop, and what it does each second), search.go (the seldom
@@ -19,6 +19,7 @@ import (
 	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/queue"
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 const (
@@ -41,6 +42,7 @@ type Queue struct {
 // Options say what is looked after. All are required.
 type Options struct {
 	Queues  []Queue
+	Shard   session.Shard // theirs
 	Records *outcome.Store
 	Tasks   queue.List
 	Metrics Metrics

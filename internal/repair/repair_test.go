@@ -42,7 +42,7 @@ func inBed(t *testing.T, test func(b *bed)) {
 				{Tasks: lease.NewQueue(s.Redis, queue.Follow), LongestPause: longestPause, Spread: time.Second},
 				{Tasks: lease.NewQueue(s.Redis, queue.Deliver), LongestPause: longestPause, Spread: time.Second, Scheduled: true},
 			},
-			Records: s.Records, Tasks: s.Tasks, Metrics: Metrics{Tasks: gauges("queue", "state"), Age: gauges("queue")}, Log: s.Log,
+			Records: s.Records, Tasks: s.Tasks, Metrics: Metrics{Tasks: gauges("queue", "shard", "state"), Age: gauges("queue", "shard")}, Log: s.Log,
 		})})
 	})
 }
@@ -437,13 +437,13 @@ func TestMeasure_CountsTasks(t *testing.T) {
 		b.deliveries("a", "b")
 		b.while(func() {
 			time.Sleep(measurePause + sweepPause + step)
-			age := testutil.ToFloat64(b.opts.Metrics.Age.WithLabelValues(queue.Deliver))
-			if n := testutil.ToFloat64(b.opts.Metrics.Tasks.WithLabelValues(queue.Deliver, "pending")); n != 2 || age < 6 || age >= 7 {
+			age := testutil.ToFloat64(b.opts.Metrics.Age.WithLabelValues(queue.Deliver, "0"))
+			if n := testutil.ToFloat64(b.opts.Metrics.Tasks.WithLabelValues(queue.Deliver, "0", "pending")); n != 2 || age < 6 || age >= 7 {
 				t.Errorf("%v pending, the oldest for %v s", n, age)
 			}
 			b.deliveries("c")
 			time.Sleep(measurePause + step)
-			if n := testutil.ToFloat64(b.opts.Metrics.Tasks.WithLabelValues(queue.Deliver, "pending")); n != 3 {
+			if n := testutil.ToFloat64(b.opts.Metrics.Tasks.WithLabelValues(queue.Deliver, "0", "pending")); n != 3 {
 				t.Errorf("%v pending", n)
 			}
 		})

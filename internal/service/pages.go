@@ -48,7 +48,7 @@ func newAPI(cfg config.Serve, accounts []settings.Account, rdb redis.UniversalCl
 		return api.Off(), nil
 	}
 	return api.New(api.Options{
-		Accounts: users, Redis: rdb, DeliveryTimeout: cfg.DeliveryTimeout, Rate: cfg.APIRate,
+		Accounts: users, Redis: rdb, Shards: cfg.Shards, DeliveryTimeout: cfg.DeliveryTimeout, Rate: cfg.APIRate,
 		MaxSessions: cfg.MaxSessions, Log: log, Metrics: metrics,
 	})
 }

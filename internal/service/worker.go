@@ -20,7 +20,7 @@ func openWorkerRedis(rawURL config.Secret[string]) (redis.UniversalClient, error
 
 func workerOptions(cfg config.Serve, accounts []settings.Account, rdb redis.UniversalClient, log *slog.Logger) worker.Options {
 	opts := worker.Options{
-		Redis: rdb, OutcomeKeys: cfg.OutcomeKeys.Reveal(),
+		Redis: rdb, Shards: cfg.Shards, OutcomeKeys: cfg.OutcomeKeys.Reveal(),
 		PollRate: cfg.PollRate, PollWorkers: cfg.PollWorkers, FollowLimit: cfg.FollowLimit,
 		Lease: cfg.Lease, SessionTimeout: cfg.SessionTimeout,
 		DeliveryWindow: cfg.DeliveryWindow, DeliveryTimeout: cfg.DeliveryTimeout,

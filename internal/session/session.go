@@ -4,7 +4,7 @@
 //
 // It has no behaviour: it never reads or writes Redis and never calls anybody.
 //
-// Read session.go, then name.go, validate.go and account.go.
+// Read session.go, then name.go, shard.go (where it lives in Redis), validate.go and account.go.
 package session
 
 import "time"

@@ -74,7 +74,7 @@ func In(t *testing.T, test func(b *Bed)) {
 				Redis: rdb, Keyring: ring,
 				SessionTimeout: SessionTimeout, DeliveryWindow: DeliveryWindow, RedeliveryWindow: RedeliveryWindow,
 			}),
-			Tasks: queue.NewList(rdb), Inspector: asynq.NewInspectorFromRedisClient(rdb), MarkSign: new(MarkSign),
+			Tasks: queue.NewList(rdb, session.Shards{}), Inspector: asynq.NewInspectorFromRedisClient(rdb), MarkSign: new(MarkSign),
 			Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})), logs: logs,
 		})
 	})

@@ -70,7 +70,7 @@ func (s *Settler) Finished(job session.Job, r outcome.Record) *lease.Finished {
 		return nil
 	}
 	s.logFinished(job, r)
-	return &lease.Finished{ID: job.ID(), Result: result, Retention: job.Retention, Proof: lease.Proof(outcome.Of(job).Removed(r))}
+	return &lease.Finished{ID: job.ID(), Result: result, Retention: job.Retention, Proof: lease.Proof(s.opts.Records.Removed(outcome.Of(job), r))}
 }
 
 // logFinished writes the one line that an operator reads of a session. Its times

@@ -23,9 +23,9 @@ import (
 type Options struct {
 	Records *outcome.Store
 	Holder  string       // names this process in the records
-	Tasks   *lease.Queue // of session:follow
+	Tasks   lease.Queues // of session:follow
 	// Further are the queues of the tasks that come after an outcome.
-	Further   []*lease.Queue
+	Further   []lease.Queues
 	TakenOver *prometheus.CounterVec // account
 	Refused   *prometheus.CounterVec // account
 	Unknown   prometheus.Counter     // runs of tasks whose account nobody here knows
@@ -105,9 +105,10 @@ func (t *Taker) take(ctx context.Context, job session.Job, full bool) (outcome.R
 
 // evidence is what WentFurther looks at.
 func (t *Taker) evidence(job session.Job) outcome.Evidence {
-	told := outcome.Evidence{Hash: t.opts.Tasks.TaskKey(job.ID()), Field: lease.ResultField}
-	for _, q := range t.opts.Further {
-		told.Keys = append(told.Keys, q.TaskKey(job.ID()))
+	id := job.ID()
+	told := outcome.Evidence{Hash: t.opts.Tasks.Of(id).TaskKey(id), Field: lease.ResultField}
+	for _, queues := range t.opts.Further {
+		told.Keys = append(told.Keys, queues.Of(id).TaskKey(id))
 	}
 	return told
 }

@@ -30,12 +30,13 @@ type bed struct {
 func inBed(t *testing.T, test func(b *bed)) {
 	t.Helper()
 	sessiontest.In(t, func(s *sessiontest.Bed) {
+		queues := func(name string) lease.Queues { return lease.NewQueues(s.Redis, session.Shards{}, name) }
 		counters := func() *prometheus.CounterVec {
 			return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "n"}, []string{"account"})
 		}
 		test(&bed{s, New(Options{
-			Records: s.Records, Holder: sessiontest.Holder, TakenOver: counters(), Refused: counters(), Tasks: lease.NewQueue(s.Redis, queue.Follow),
-			Further: []*lease.Queue{lease.NewQueue(s.Redis, queue.Deliver), lease.NewQueue(s.Redis, queue.Remove)},
+			Records: s.Records, Holder: sessiontest.Holder, TakenOver: counters(), Refused: counters(), Tasks: queues(queue.Follow),
+			Further: []lease.Queues{queues(queue.Deliver), queues(queue.Remove)},
 			Unknown: prometheus.NewCounter(prometheus.CounterOpts{Name: "n"}), Log: s.Log,
 		}), s.Account()})
 	})

@@ -39,7 +39,7 @@ func Open(ctx context.Context, log *slog.Logger) (*Stage, error) {
 		return nil, err
 	}
 	app := &application{markSign: stack.markSignURL(), accessToken: stack.accessToken, tasks: stack.tasks}
-	return &Stage{stack: stack, board: b, app: app, sessions: admin.New(stack.client), ended: ctx}, nil
+	return &Stage{stack: stack, board: b, app: app, sessions: admin.New(stack.client, session.Shards{}), ended: ctx}, nil
 }
 
 // Run follows sessions until ctx ends. Any other end is an error.
