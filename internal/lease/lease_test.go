@@ -23,7 +23,7 @@ const queue = "identwatch-test"
 type fixture struct {
 	*Queue
 	t         *testing.T
-	rdb       *redis.Client
+	rdb       redis.UniversalClient
 	client    *asynq.Client
 	inspector *asynq.Inspector
 }
@@ -31,11 +31,16 @@ type fixture struct {
 func each(t *testing.T, test func(t *testing.T, f fixture)) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		test(t, fixture{
-			NewQueue(rdb, queue), t, rdb,
-			asynq.NewClientFromRedisClient(rdb), asynq.NewInspectorFromRedisClient(rdb),
-		})
+		test(t, on(t, rdb))
 	})
+}
+
+func on(t *testing.T, rdb redis.UniversalClient) fixture {
+	t.Helper()
+	return fixture{
+		NewQueue(rdb, queue), t, rdb,
+		asynq.NewClientFromRedisClient(rdb), asynq.NewInspectorFromRedisClient(rdb),
+	}
 }
 
 func (f fixture) enqueue(id string) {
