@@ -24,7 +24,7 @@ const lookupTimeout = 2 * time.Second
 type Addresses struct {
 	mu     sync.RWMutex
 	own    []string         // host:port, of listeners
-	redis  []string         // host:port, of Redis and its sentinels
+	redis  []string         // host:port, of Redis, its sentinels or its nodes
 	dialed []netip.AddrPort // of Redis, as connections found it
 }
 
@@ -36,19 +36,24 @@ func (a *Addresses) Listen(addr string) {
 	a.own = append(a.own, addr)
 }
 
-// Redis closes what a Redis URL names: Redis, or its sentinels.
+// Redis closes what a Redis URL names: Redis, its sentinels, or nodes of a cluster.
 func (a *Addresses) Redis(rawURL string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.redis = append(a.redis, redisHosts(rawURL)...)
 }
 
-// redisHosts are the host:port of a Redis URL; none on a Unix socket, which no callback reaches. A list of sentinels is no
-// URL to net/url.
+// redisHosts are the host:port of a Redis URL; none on a Unix socket, which no callback reaches. A list of hosts is no URL
+// to net/url.
 func redisHosts(rawURL string) []string {
 	scheme, rest, _ := strings.Cut(rawURL, "://")
-	port, ok := map[string]string{"redis": "6379", "rediss": "6379", "redis-sentinel": "26379", "rediss-sentinel": "26379"}[scheme]
-	if !ok {
+	var port string
+	switch scheme {
+	case "redis", "rediss", "redis-cluster", "rediss-cluster":
+		port = "6379"
+	case "redis-sentinel", "rediss-sentinel":
+		port = "26379"
+	default:
 		return nil
 	}
 	authority, _, _ := strings.Cut(rest, "?")
@@ -134,8 +139,23 @@ func isLocal(addr netip.Addr) bool {
 	})
 }
 
-// Hook notes each address at which a client reaches Redis, such as the master that sentinels name.
-func (a *Addresses) Hook() redis.Hook { return hook{a} }
+// Watch closes each address at which a client reaches Redis from now on, such as the master that sentinels name. Of a
+// cluster it closes all nodes, replicas too. Call it before the client is used.
+func (a *Addresses) Watch(rdb redis.UniversalClient) {
+	cluster, ok := rdb.(*redis.ClusterClient)
+	if !ok {
+		rdb.AddHook(hook{a})
+		return
+	}
+	cluster.OnNewNode(func(node *redis.Client) { // a hook of the cluster's client is not called when a node is dialled
+		node.AddHook(hook{a})
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if addr := node.Options().Addr; !slices.Contains(a.redis, addr) {
+			a.redis = append(a.redis, addr)
+		}
+	})
+}
 
 type hook struct{ to *Addresses }
 

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -75,6 +76,8 @@ func TestRedisHosts_OfEveryScheme(t *testing.T) {
 		"redis-socket:///run/redis.sock?db=1": nil,
 		"redis-sentinel://:pw@a,b:1,[::1]:2/0?master=m&sentinel_password=x": {"a:26379", "b:1", "[::1]:2"},
 		"rediss-sentinel://a,b:1/0?master=m":                                {"a:26379", "b:1"},
+		"redis-cluster://u:p@a,b:1":                                         {"a:6379", "b:1"},
+		"rediss-cluster://[::1],b":                                          {"[::1]:6379", "b:6379"},
 	} {
 		if got := redisHosts(rawURL); !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", rawURL, got, want)
@@ -83,7 +86,7 @@ func TestRedisHosts_OfEveryScheme(t *testing.T) {
 }
 
 // What no URL names, such as the master that sentinels tell, is known once a connection was made.
-func TestHook_ClosesWhereRedisWasFound(t *testing.T) {
+func TestWatch_ClosesWhereRedisWasFound(t *testing.T) {
 	t.Parallel()
 	mini := redistest.Start(t)
 	opts, err := redis.ParseURL(mini.URL())
@@ -93,7 +96,7 @@ func TestHook_ClosesWhereRedisWasFound(t *testing.T) {
 	rdb := redis.NewClient(opts)
 	defer rdb.Close()
 	var a Addresses
-	rdb.AddHook(a.Hook())
+	a.Watch(rdb)
 	target := netip.MustParseAddrPort(opts.Addr)
 	if a.Contain(target) {
 		t.Fatal("closed before anything is known")
@@ -103,5 +106,25 @@ func TestHook_ClosesWhereRedisWasFound(t *testing.T) {
 	}
 	if !a.Contain(target) {
 		t.Errorf("%s is open, where Redis answered", target)
+	}
+}
+
+// A cluster names nodes that no URL names. They may have any address and port, and be replicas that nobody dials.
+func TestWatch_ClosesTheNodesOfACluster(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 1)
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{cluster.Nodes[0].Addr}, ClusterStateReloadInterval: time.Millisecond})
+	defer rdb.Close()
+	var a Addresses
+	a.Watch(rdb)
+	isOpen := func(node *redistest.Server) bool { return !a.Contain(netip.MustParseAddrPort(node.Addr)) }
+	for deadline := time.Now().Add(time.Minute); slices.ContainsFunc(cluster.Nodes, isOpen); {
+		if err := rdb.Set(t.Context(), "key", "x", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a node is open")
+		}
+		<-time.After(5 * time.Millisecond) // a replica is named once it has something
 	}
 }

@@ -62,7 +62,7 @@ func New(cfg config.Serve, version string, log *slog.Logger) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	rdb.AddHook(shut.Hook())
+	shut.Watch(rdb)
 	metrics := newRegistry()
 	opts := workerOptions(cfg, accounts, rdb, log)
 	opts.Metrics = metrics
