@@ -23,9 +23,8 @@ import (
 // Serve is what `identwatch serve` runs on. [LoadServe] returns it checked as a
 // whole, so that every field is within the range its comment gives.
 type Serve struct {
-	// RedisURL has the scheme redis, rediss, redis-socket, redis-sentinel or
-	// rediss-sentinel.
-	// Only its syntax is checked here.
+	// RedisURL has the scheme redis, rediss, redis-socket, redis-sentinel,
+	// rediss-sentinel, redis-cluster or rediss-cluster. Only the scheme is checked here.
 	RedisURL Secret[string]
 	// Shards is 1 to 256, or 0 if SHARDS is not set.
 	Shards int

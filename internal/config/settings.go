@@ -14,7 +14,7 @@ import (
 // value; of says account for what each account has of its own; desc is the help, in which '...' stands for code (a tag cannot hold a
 // back quote), and which follows "is required: " where the variable is missing.
 type environment struct {
-	RedisURL string `envconfig:"REDIS_URL" need:"yes" secret:"true" desc:"where Redis is, such as 'redis://localhost:6379/0'; with 'rediss' over TLS, with 'redis-socket' on a Unix socket, with 'redis-sentinel' behind Sentinel, with 'rediss-sentinel' that over TLS"`
+	RedisURL string `envconfig:"REDIS_URL" need:"yes" secret:"true" desc:"where Redis is, such as 'redis://localhost:6379/0'; with 'rediss' over TLS, with 'redis-socket' on a Unix socket, with 'redis-sentinel' behind Sentinel, with 'rediss-sentinel' that over TLS; with 'redis-cluster' a Redis Cluster, with 'rediss-cluster' that over TLS"`
 
 	Shards   string `envconfig:"SHARDS" range:"1 to 256" desc:"over how many shards the sessions are spread, the same for all processes and applications on one Redis; 1, or 8 on a Redis Cluster, if it is not set"`
 	Accounts string `envconfig:"ACCOUNTS" desc:"names of the MarkSign accounts, comma separated, such as 'shop,crm': then what is of each account is read with its name in front, such as 'SHOP_CALLBACK_URL'; without it there is one account, named 'default'"`
