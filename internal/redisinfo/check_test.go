@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/freeport"
 	"github.com/identwatch/identwatch/internal/redistest"
 )
 
@@ -46,7 +47,7 @@ func TestCheck_SaysWhatIsUnsafe(t *testing.T) {
 	if err != nil || len(unsafe) != 1 || !strings.Contains(unsafe[0].Problem, "skip_verify") {
 		t.Errorf("a Redis whose certificate is not verified: %v, error %v", unsafe, err)
 	}
-	if _, err := check(t, redistest.Start(t, "--cluster-enabled", "yes").Client()); err == nil || !strings.Contains(err.Error(), "cluster") {
+	if _, err := check(t, redistest.Start(t, "--cluster-enabled", "yes", "--cluster-port", freeport.Port(t)).Client()); err == nil || !strings.Contains(err.Error(), "use redis-cluster:// in REDIS_URL") {
 		t.Errorf("a cluster: %v", err)
 	}
 }

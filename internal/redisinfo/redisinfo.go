@@ -1,7 +1,7 @@
 // Package redisinfo reads what Redis says of itself with INFO, and judges whether it
 // is fit to keep the promises of the service. It changes nothing in Redis.
 //
-// Read redisinfo.go, then check.go.
+// Read redisinfo.go, then masters.go (of a cluster, each is asked) and check.go.
 package redisinfo
 
 import (

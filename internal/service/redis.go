@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"strings"
 	"time"
 
@@ -23,42 +21,34 @@ const (
 )
 
 // findRedis waits for Redis and returns what is unsafe about it. It returns an
-// error if it will not do, and nothing if ctx ended first.
+// error if it will not do, and nothing if ctx ended first. Of a cluster, one master
+// that answers is enough: the sessions of the others wait.
 func findRedis(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) (unsafe []redisinfo.Flaw, err error) {
-	for ctx.Err() == nil {
-		if err := awaitRedis(ctx, rdb, log); err != nil {
-			return nil, err
-		}
-		info, err := redisinfo.Read(ctx, rdb)
-		if err == nil {
-			return info.Check(rdb)
-		}
-		if !lostRedis(err) {
-			return nil, err
+	masters, err := awaitRedis(ctx, rdb, log)
+	if err != nil || masters == nil {
+		return nil, err
+	}
+	for _, m := range masters {
+		if m.Err != nil {
+			log.Warn("a master of the Redis Cluster does not answer; its sessions wait until it or a replica does", "error", m.Err)
 		}
 	}
-	return nil, nil
+	return redisinfo.Check(rdb, masters)
 }
 
-// lostRedis reports whether an error is trouble on the way to Redis, or the end
-// of the way.
-func lostRedis(err error) bool {
-	_, isNet := errors.AsType[net.Error](err)
-	return isNet || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled)
-}
-
-// awaitRedis waits until Redis answers. It returns an error where waiting does
-// not help, because Redis answers that it will not have us, and nil where it
-// answers or ctx ended.
-func awaitRedis(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) error {
+// awaitRedis waits until Redis says how it is. It returns an error if waiting does
+// not help, because Redis answers that it will not have us, and nothing if ctx ended.
+func awaitRedis(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) ([]redisinfo.State, error) {
 	reminder := rate.Sometimes{Interval: redisRemind}
 	for ctx.Err() == nil {
-		err := ping(ctx, rdb)
+		masters, err := ask(ctx, rdb)
 		switch {
 		case err == nil:
-			return nil
+			return masters, nil
+		case errors.Is(err, redisinfo.ErrNotCluster):
+			return nil, err
 		case refusedByRedis(err):
-			return fmt.Errorf("Redis refuses identwatch; check the user, password and database in REDIS_URL: %w", err) //nolint:staticcheck // Redis is a name
+			return nil, fmt.Errorf("Redis refuses identwatch; check the user, password and database in REDIS_URL: %w", err) //nolint:staticcheck // Redis is a name
 		case ctx.Err() == nil:
 			reminder.Do(func() { log.Warn("Redis cannot be reached; trying until it can", "error", err) })
 		}
@@ -67,17 +57,17 @@ func awaitRedis(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger
 		case <-time.After(redisPause):
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-func ping(ctx context.Context, rdb redis.UniversalClient) error {
+func ask(ctx context.Context, rdb redis.UniversalClient) ([]redisinfo.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
 	defer cancel()
-	return rdb.Ping(ctx).Err()
+	return redisinfo.ReadAll(ctx, rdb)
 }
 
 // passing are answers of a Redis that is starting, failing over or very busy.
-var passing = []string{"LOADING ", "MASTERDOWN ", "READONLY ", "TRYAGAIN ", "BUSY ", "ERR max number of clients"}
+var passing = []string{"LOADING ", "MASTERDOWN ", "READONLY ", "TRYAGAIN ", "CLUSTERDOWN ", "BUSY ", "ERR max number of clients"}
 
 // refusedByRedis reports whether an error is an answer of Redis that repeating
 // does not change, such as WRONGPASS, and no trouble on the way to it.

@@ -1,15 +1,20 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/freeport"
+	"github.com/identwatch/identwatch/internal/redisinfo"
 	"github.com/identwatch/identwatch/internal/redistest"
 )
 
@@ -32,6 +37,8 @@ func TestRefusedByRedis_TellsRefusalsFromTrouble(t *testing.T) {
 		{answer("DENIED Redis is running in protected mode"), true},
 		{fmt.Errorf("wrapped: %w", answer("NOAUTH Authentication required.")), true},
 		{answer("LOADING Redis is loading the dataset in memory"), false},
+		{answer("CLUSTERDOWN Hash slot not served"), false},
+		{errors.Join(fmt.Errorf("127.0.0.1:1: %w", answer("CLUSTERDOWN The cluster is down")), io.EOF), false},
 		{answer("MASTERDOWN Link with MASTER is down"), false},
 		{answer("ERR max number of clients reached"), false},
 		{fmt.Errorf("all sentinels are unreachable: %w", redis.Nil), false},
@@ -51,5 +58,70 @@ func TestFindRedis_ReturnsWhenToldToStop(t *testing.T) {
 	defer cancel()
 	if unsafe, err := findRedis(ctx, rdb, nil); err != nil || unsafe != nil {
 		t.Errorf("got %v, %v", unsafe, err)
+	}
+}
+
+func TestFindRedis_GoesOnIfOneMasterOfAClusterAnswers(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0)
+	rdb := cluster.Client()
+	cluster.Nodes[1].Kill()
+	var log bytes.Buffer
+	unsafe, err := findRedis(t.Context(), rdb, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil || len(unsafe) != 1 || !strings.Contains(unsafe[0].Problem, "appendonly is off") {
+		t.Errorf("got %v, %v", unsafe, err)
+	}
+	if got := log.String(); strings.Count(got, "does not answer") != 1 || !strings.Contains(got, cluster.Nodes[1].Addr) {
+		t.Errorf("the log is %s", got)
+	}
+}
+
+// A cluster is not there until its nodes have slots.
+func TestFindRedis_WaitsForACluster(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-port", freeport.Port(t), "--appendonly", "yes")
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr}})
+	defer rdb.Close()
+	waits := &notice{said: make(chan string, 1)}
+	found := make(chan error, 1)
+	go func() {
+		unsafe, err := findRedis(t.Context(), rdb, slog.New(slog.NewTextHandler(waits, nil)))
+		if err == nil && len(unsafe) != 0 {
+			err = fmt.Errorf("unsafe: %v", unsafe)
+		}
+		found <- err
+	}()
+	if said := <-waits.said; !strings.Contains(said, "cannot be reached") || !strings.Contains(said, "no master yet") {
+		t.Errorf("the log is %s", said)
+	}
+	if err := server.Client().ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-found; err != nil {
+		t.Error(err)
+	}
+}
+
+// notice is a log of which only the first line counts.
+type notice struct{ said chan string }
+
+func (n *notice) Write(line []byte) (int, error) {
+	select {
+	case n.said <- string(line):
+	default:
+	}
+	return len(line), nil
+}
+
+func TestFindRedis_SaysWhichSchemeIsWrong(t *testing.T) {
+	t.Parallel()
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{redistest.Start(t).Addr}})
+	defer rdb.Close()
+	if _, err := findRedis(t.Context(), rdb, nil); !errors.Is(err, redisinfo.ErrNotCluster) || strings.Contains(err.Error(), "password") {
+		t.Errorf("got %v", err)
+	}
+	one := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-port", freeport.Port(t)).Client()
+	if _, err := findRedis(t.Context(), one, nil); err == nil || !strings.Contains(err.Error(), "use redis-cluster://") {
+		t.Errorf("got %v", err)
 	}
 }
