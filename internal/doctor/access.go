@@ -4,34 +4,53 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/address"
+	"github.com/identwatch/identwatch/internal/redisinfo"
 )
 
 // askAccess finds out whether Redis takes anybody, by asking it without a
 // password, and whether others on the way can read what is said.
-func askAccess(ctx context.Context, rdb redis.UniversalClient) finding {
+func askAccess(ctx context.Context, masters []redisinfo.Master) finding {
+	seen, err := askEach(ctx, masters, lookAtAccess)
+	if err != nil {
+		return failedBy(err, "see that Redis takes one more connection")
+	}
+	var flaws [][]redisinfo.Flaw
+	for _, s := range seen {
+		flaws = append(flaws, s.flaws())
+	}
+	return judgeAccess(seen[0], redisinfo.Merge(masters, flaws))
+}
+
+// access is how one Redis can be reached.
+type access struct {
+	unknown, socket bool
+	open            bool // to anybody
+	encrypted       bool
+	where           netip.Addr // the zero Addr if it is not known
+}
+
+func lookAtAccess(ctx context.Context, rdb redis.UniversalClient) (access, error) {
 	client, known := rdb.(*redis.Client)
 	if !known {
-		return finding{Skipped, "this client of Redis shows no options", ""}
+		return access{unknown: true}, nil
 	}
 	opts := *client.Options()
 	if opts.Network == "unix" {
-		return finding{OK, "Redis is reached over a Unix socket, which the rights of its file protect", ""}
+		return access{socket: true}, nil
 	}
 	var remote atomic.Value
 	stranger := redis.NewClient(strangersOptions(opts, &remote))
 	defer func() { _ = stranger.Close() }()
-	open, err := within(ctx, func(ctx context.Context) (bool, error) { return takesAnybody(ctx, stranger) })
-	if err != nil {
-		return failedBy(err, "see that Redis takes one more connection")
-	}
+	open, err := takesAnybody(ctx, stranger)
 	where, _ := remote.Load().(netip.Addr)
-	return judgeAccess(open, opts.TLSConfig != nil, where)
+	return access{open: open, encrypted: opts.TLSConfig != nil, where: where}, err
 }
 
 // strangersOptions are those of somebody who knows no password. The address that
@@ -62,24 +81,43 @@ func takesAnybody(ctx context.Context, stranger *redis.Client) (bool, error) {
 	return err == nil, err
 }
 
-// judgeAccess takes whether Redis is open to anybody, whether the connection is
-// encrypted, and the address of Redis, which may be unknown (the zero Addr).
-func judgeAccess(open, encrypted bool, where netip.Addr) finding {
-	var problems, remedies []string
-	if open {
-		problems = append(problems, "Redis takes anybody without a password, who may then read tokens, delete sessions and enqueue others")
-		remedies = append(remedies, "give Redis a password, and write it into REDIS_URL")
+// flaws are what is unsafe about the access.
+func (a access) flaws() []redisinfo.Flaw {
+	var flaws []redisinfo.Flaw
+	if a.open {
+		flaws = append(flaws, redisinfo.Flaw{
+			Problem: "Redis takes anybody without a password, who may then read tokens, delete sessions and enqueue others",
+			Remedy:  "give Redis a password, and write it into REDIS_URL",
+		})
 	}
-	if !encrypted && where.IsValid() && !address.IsPrivate(where) {
-		problems = append(problems, "the way to Redis at "+where.String()+" is not encrypted, and leads out of private networks")
-		remedies = append(remedies, "use rediss://, or rediss-sentinel:// behind Sentinel")
+	if !a.encrypted && a.where.IsValid() && !address.IsPrivate(a.where) {
+		flaws = append(flaws, redisinfo.Flaw{
+			Problem: "the way to Redis at " + a.where.String() + " is not encrypted, and leads out of private networks",
+			Remedy:  "use rediss://, rediss-sentinel:// behind Sentinel, or rediss-cluster:// for a cluster",
+		})
 	}
-	if problems != nil {
+	return flaws
+}
+
+// judgeAccess takes how one Redis can be reached, and the flaws of all.
+func judgeAccess(one access, flaws []redisinfo.Flaw) finding {
+	if flaws != nil {
+		var problems, remedies []string
+		for _, flaw := range flaws {
+			problems = append(problems, flaw.Problem)
+			if !slices.Contains(remedies, flaw.Remedy) {
+				remedies = append(remedies, flaw.Remedy)
+			}
+		}
 		return finding{Warning, strings.Join(problems, "; "), strings.Join(remedies, "; ")}
 	}
-	detail := "Redis asks for a password"
-	if encrypted {
-		detail += ", and the way to it is encrypted"
+	switch {
+	case one.unknown:
+		return finding{Skipped, "this client of Redis shows no options", ""}
+	case one.socket:
+		return finding{OK, "Redis is reached over a Unix socket, which the rights of its file protect", ""}
+	case one.encrypted:
+		return finding{OK, "Redis asks for a password, and the way to it is encrypted", ""}
 	}
-	return finding{OK, detail, ""}
+	return finding{OK, "Redis asks for a password", ""}
 }

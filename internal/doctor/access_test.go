@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/identwatch/identwatch/internal/redisinfo"
 	"github.com/identwatch/identwatch/internal/redistest"
 )
 
@@ -31,10 +32,12 @@ func TestAskAccess_TakesASocketForProtected(t *testing.T) {
 	redistest.Start(t, "--unixsocket", socket)
 	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: socket})
 	defer rdb.Close()
-	if f := askAccess(t.Context(), rdb); f.status != OK {
+	if f := askAccess(t.Context(), []redisinfo.Master{{Client: rdb}}); f.status != OK {
 		t.Errorf("%+v", f)
 	}
 }
+
+func judge(a access) finding { return judgeAccess(a, a.flaws()) }
 
 func TestJudgeAccess_WarnsWhereOthersReadAlong(t *testing.T) {
 	t.Parallel()
@@ -43,7 +46,7 @@ func TestJudgeAccess_WarnsWhereOthersReadAlong(t *testing.T) {
 		"100.64.0.1": true, "203.0.113.7": false, "2001:db8::1": false, "172.32.0.1": false, "100.128.0.1": false,
 	} {
 		where := netip.MustParseAddr(address)
-		plain, encrypted := judgeAccess(false, false, where), judgeAccess(false, true, where)
+		plain, encrypted := judge(access{where: where}), judge(access{encrypted: true, where: where})
 		if (plain.status == OK) != private || encrypted.status != OK {
 			t.Errorf("%s: %+v, encrypted %+v", address, plain, encrypted)
 		}
@@ -51,7 +54,7 @@ func TestJudgeAccess_WarnsWhereOthersReadAlong(t *testing.T) {
 			t.Errorf("%s: %+v", address, plain)
 		}
 	}
-	if f := judgeAccess(true, false, netip.MustParseAddr("203.0.113.7")); !strings.Contains(f.detail, "; ") || !strings.Contains(f.advice, "; ") {
+	if f := judge(access{open: true, where: netip.MustParseAddr("203.0.113.7")}); !strings.Contains(f.detail, "; ") || !strings.Contains(f.advice, "; ") {
 		t.Errorf("both: %+v", f)
 	}
 }

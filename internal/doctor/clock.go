@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/redisinfo"
 )
 
 // The clock of this machine may be off from Redis's by so much. asynq compares
@@ -15,12 +17,27 @@ const (
 	clockLimit   = 3 * time.Second
 )
 
-func askClock(ctx context.Context, rdb redis.UniversalClient) finding {
-	ahead, err := within(ctx, func(ctx context.Context) (time.Duration, error) { return measureClock(ctx, rdb) })
+func askClock(ctx context.Context, masters []redisinfo.Master) finding {
+	clocks, err := askEach(ctx, masters, measureClock)
 	if err != nil {
 		return failedBy(err, "let Redis answer TIME")
 	}
+	worst := 0
+	for i, ahead := range clocks {
+		if ahead.Abs() > clocks[worst].Abs() {
+			worst = i
+		}
+	}
+	return judgeClock(masters[worst].Addr, clocks[worst])
+}
+
+// judgeClock judges the clock that is off the most. The address is "" if there is
+// only one.
+func judgeClock(addr string, ahead time.Duration) finding {
 	f := finding{OK, "this machine's clock is " + brief(ahead.Abs()) + " ahead of that of Redis", ""}
+	if addr != "" {
+		f.detail += " at " + addr + ", which is off the most"
+	}
 	if ahead < 0 {
 		f.detail = strings.Replace(f.detail, "ahead of", "behind", 1)
 	}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,47 +15,93 @@ import (
 	"github.com/identwatch/identwatch/internal/redisinfo"
 )
 
-// service makes the checks that Redis answers. Where Redis cannot be used,
-// it is asked once.
+// service makes the checks that Redis answers. If Redis cannot be used, it is
+// asked once.
 func (e *exam) service(ctx context.Context, rdb redis.UniversalClient, into []Check) {
-	reached := false
+	var masters []redisinfo.Master // those that answer
 	into[0] = e.check("redis", "", func() (f finding) {
-		f, reached = askRedis(ctx, rdb)
+		f, masters = askRedis(ctx, rdb)
 		return f
 	})
 	for i, question := range []struct {
 		name string
-		ask  func(context.Context, redis.UniversalClient) finding
-	}{{"redis_access", askAccess}, {"clock", askClock}, {"workers", askWorkers}} {
+		ask  func() finding
+	}{
+		{"redis_access", func() finding { return askAccess(ctx, masters) }},
+		{"clock", func() finding { return askClock(ctx, masters) }},
+		{"workers", func() finding { return askWorkers(ctx, rdb) }},
+	} {
 		into[1+i] = e.check(question.name, "", func() finding {
-			if !reached {
+			if masters == nil {
 				return finding{Skipped, "Redis cannot be used", ""}
 			}
-			return question.ask(ctx, rdb)
+			return question.ask()
 		})
 	}
 }
 
-// askRedis also reports whether Redis answers at all.
-func askRedis(ctx context.Context, rdb redis.UniversalClient) (f finding, reached bool) {
-	ping, err := within(ctx, func(ctx context.Context) (time.Duration, error) { return measurePing(ctx, rdb) })
-	if _, answered := errors.AsType[redis.Error](err); answered {
-		return failedBy(err, "check the user, the password and the database in REDIS_URL; a Redis that is starting needs time"), false
-	}
+// askRedis also returns the masters that answer: one, or those of a cluster.
+func askRedis(ctx context.Context, rdb redis.UniversalClient) (f finding, masters []redisinfo.Master) {
+	states, err := within(ctx, func(ctx context.Context) ([]redisinfo.State, error) { return redisinfo.ReadAll(ctx, rdb) })
 	if err != nil {
-		return failedBy(err, "see that Redis runs, and that REDIS_URL says where"), false
+		return unreachable(err), nil
 	}
-	seen, err := within(ctx, func(ctx context.Context) (seenRedis, error) { return inspectRedis(ctx, rdb) })
+	var silent []string
+	for _, s := range states {
+		if s.Err == nil {
+			masters = append(masters, s.Master)
+		} else {
+			silent = append(silent, failedBy(s.Err, "").detail)
+		}
+	}
+	pings, err := askEach(ctx, masters, measurePing)
 	if err != nil {
-		return failedBy(err, "let REDIS_URL name a Redis that will do"), true
+		return unreachable(err), nil
 	}
-	f = finding{OK, fmt.Sprintf("version %s, PING in %s", seen.version, brief(ping)), ""}
-	if len(seen.unsafe) > 0 {
+	flaws, err := redisinfo.Check(rdb, states)
+	if err != nil {
+		return failedBy(err, "let REDIS_URL name a Redis that will do"), masters
+	}
+	f = finding{OK, describe(states) + ", PING in " + brief(slices.Max(pings)), ""}
+	var advice []string
+	for _, flaw := range flaws {
 		f.status = Warning
-		f.detail += "; " + strings.Join(seen.unsafe, "; ")
-		f.advice = strings.Join(seen.remedies, "; ")
+		f.detail += "; " + flaw.Problem
+		advice = append(advice, flaw.Remedy)
 	}
-	return f, true
+	if silent != nil {
+		f.status = Failed
+		f.detail = fmt.Sprintf("%d of %d masters do not answer: %s; the others: %s", len(silent), len(states), strings.Join(silent, "; "), f.detail)
+		advice = append([]string{"see that each master runs and has a replica, which takes over when the master is down"}, advice...)
+	}
+	f.advice = strings.Join(advice, "; ")
+	return f, masters
+}
+
+// unreachable is what Redis comes to if it does not answer, or will not have us.
+func unreachable(err error) finding {
+	if errors.Is(err, redisinfo.ErrNotCluster) {
+		return failedBy(err, "write redis:// or rediss:// into REDIS_URL")
+	}
+	if _, answered := errors.AsType[redis.Error](err); answered {
+		return failedBy(err, "check the user, the password and the database in REDIS_URL; a Redis that is starting needs time")
+	}
+	return failedBy(err, "see that Redis runs, and that REDIS_URL says where")
+}
+
+// describe says how many masters a cluster has, and which versions answer.
+func describe(states []redisinfo.State) string {
+	var versions []string
+	for _, s := range states {
+		if version := cmp.Or(s.Info.Version(), "unknown"); s.Err == nil && !slices.Contains(versions, version) {
+			versions = append(versions, version)
+		}
+	}
+	text := "version " + strings.Join(versions, " and ")
+	if states[0].Addr != "" {
+		text = fmt.Sprintf("cluster with masters: %d, ", len(states)) + text
+	}
+	return text
 }
 
 // measurePing connects, and then takes the time of a PING.
@@ -66,24 +114,19 @@ func measurePing(ctx context.Context, rdb redis.UniversalClient) (time.Duration,
 	return time.Since(began), err
 }
 
-// seenRedis is a Redis that will do.
-type seenRedis struct {
-	version          string
-	unsafe, remedies []string
-}
-
-func inspectRedis(ctx context.Context, rdb redis.UniversalClient) (seen seenRedis, err error) {
-	info, err := redisinfo.Read(ctx, rdb)
-	if err != nil {
-		return seen, err
+// askEach asks all masters at once, each no longer than a call may take. The answers
+// are in the order of the masters. The error names the first master that has one.
+func askEach[T any](ctx context.Context, masters []redisinfo.Master, ask func(context.Context, redis.UniversalClient) (T, error)) ([]T, error) {
+	answers, errs := make([]T, len(masters)), make([]error, len(masters))
+	var all sync.WaitGroup
+	for i, m := range masters {
+		all.Go(func() {
+			answer, err := within(ctx, func(ctx context.Context) (T, error) { return ask(ctx, m.Client) })
+			answers[i], errs[i] = answer, m.Named(err)
+		})
 	}
-	flaws, err := info.Check(rdb)
-	for _, flaw := range flaws {
-		seen.unsafe = append(seen.unsafe, flaw.Problem)
-		seen.remedies = append(seen.remedies, flaw.Remedy)
-	}
-	seen.version = cmp.Or(info.Version(), "unknown")
-	return seen, err
+	all.Wait()
+	return answers, cmp.Or(errs...)
 }
 
 // errLate ends a question to Redis, whose client does not always heed a context.
