@@ -3,13 +3,10 @@ package monitor
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -78,61 +75,6 @@ func bound(query url.Values, name string, most int) {
 		return
 	}
 	query.Set(name, strconv.Itoa(min(max(n, 1), most)))
-}
-
-// redisInfo is what the page shows of Redis.
-type redisInfo struct {
-	Address string `json:"address"`
-	// Fields is nil where Redis tells too little of itself for the page to lay
-	// out, as the embedded one does. Then it shows Raw alone.
-	Fields map[string]string `json:"info"`
-	Raw    string            `json:"raw_info"`
-}
-
-// serveRedis answers in place of asynqmon, whose call has no time limit, and
-// whose page shows "undefined" for what an embedded Redis does not tell.
-func (m *monitor) serveRedis(w http.ResponseWriter, r *http.Request) {
-	raw, err := m.redis.Info(r.Context()).Result()
-	if err != nil {
-		if r.Context().Err() == nil {
-			m.log.Warn("a call of the monitor failed", "call", "redis_info", "error", err)
-		}
-		http.Error(w, "Redis did not tell of itself: "+err.Error(), http.StatusInternalServerError)
-		return
-	}
-	body, err := json.Marshal(redisInfo{Address: address(m.redis), Fields: infoFields(raw), Raw: raw})
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(body)
-}
-
-// infoFields takes the answer of INFO apart.
-func infoFields(raw string) map[string]string {
-	fields := make(map[string]string)
-	for line := range strings.Lines(raw) {
-		if name, value, found := strings.Cut(strings.TrimSpace(line), ":"); found {
-			fields[name] = value
-		}
-	}
-	if fields["redis_version"] == "" {
-		return nil
-	}
-	return fields
-}
-
-// address is where Redis is, without user and password.
-func address(rdb redis.UniversalClient) string {
-	client, isClient := rdb.(*redis.Client)
-	if !isClient {
-		return "Redis"
-	}
-	if addr := client.Options().Addr; addr != "FailoverClient" {
-		return addr
-	}
-	return "the primary that Sentinel names"
 }
 
 // ask has asynqmon answer a request, and holds the answer. They are small: the

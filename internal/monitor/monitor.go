@@ -5,7 +5,7 @@
 // It owns who is let in, which calls go through, and what a browser may do with
 // the page. What is shown, and how, is asynqmon's. It keeps nothing.
 //
-// Read monitor.go, login.go (who is let in), call.go (which calls go through), page.go and readable.go (what is shown).
+// Read monitor.go, login.go (who is let in), call.go (which calls go through), redis.go (what Redis says of itself), page.go and readable.go (what is shown).
 package monitor
 
 import (
