@@ -85,7 +85,7 @@ func (w *world) redeliverAll(n int) {
 	ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, "redeliver", "--all")
-	cmd.Env = []string{"REDIS_URL=" + w.redis.URL()}
+	cmd.Env = []string{"REDIS_URL=" + w.url}
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.Output()

@@ -37,7 +37,7 @@ func (w *world) prepare(settings ...string) *process {
 	p := &process{t: w.t, name: name, log: filepath.Join(w.t.TempDir(), name+".log"), done: make(chan struct{})}
 	p.cmd = exec.Command(binary, "serve")
 	p.cmd.Env = append([]string{
-		"REDIS_URL=" + w.redis.URL(),
+		"REDIS_URL=" + w.url,
 		"MARKSIGN_URL=" + listen(w.t, w.calls.front(name, w.sim)),
 		"MARKSIGN_ACCESS_TOKEN=" + w.secrets.accessToken,
 		"CALLBACK_URL=" + listen(w.t, w.receiver.front(name)) + "/callback",

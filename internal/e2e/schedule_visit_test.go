@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/tasks"
 )
@@ -80,7 +82,7 @@ func (s *stage) confirmed(ctx context.Context, token string) error {
 	if s.cluster == nil {
 		return nil
 	}
-	conn := s.rdb.Conn()
+	conn := s.rdb.(*redis.Client).Conn() // never a Redis Cluster
 	defer conn.Close()
 	if err := conn.Set(ctx, "confirm:"+token, 1, time.Minute).Err(); err != nil {
 		return err

@@ -19,7 +19,10 @@ import (
 
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/queue"
+	"github.com/identwatch/identwatch/internal/redisnode"
 	"github.com/identwatch/identwatch/internal/redistest"
+	"github.com/identwatch/identwatch/internal/session"
+	"github.com/identwatch/identwatch/internal/shards"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
 )
@@ -34,8 +37,10 @@ type secrets struct {
 type world struct {
 	t         *testing.T
 	ctx       context.Context
-	redis     *redistest.Server
-	rdb       *redis.Client
+	redis     *redistest.Server // nil on a Redis Cluster
+	url       string            // of Redis, or of the cluster
+	shards    session.Shards
+	rdb       redis.UniversalClient
 	client    *tasks.Client
 	tasks     *asynq.Inspector
 	sim       *marksim.Simulator
@@ -55,16 +60,28 @@ func newWorld(t *testing.T, redisArgs ...string) *world {
 
 // newWorldOn is newWorld on a Redis that runs already. The client may reach more
 // than the one server.
-func newWorldOn(t *testing.T, server *redistest.Server, rdb *redis.Client) *world {
+func newWorldOn(t *testing.T, server *redistest.Server, rdb redis.UniversalClient) *world {
+	t.Helper()
+	w := newWorldAt(t, server.URL(), rdb)
+	w.redis = server
+	return w
+}
+
+// newWorldAt is newWorld on whatever Redis a REDIS_URL names.
+func newWorldAt(t *testing.T, url string, rdb redis.UniversalClient) *world {
 	t.Helper()
 	secret, key := webhook.NewSecret(), webhook.NewSigningKey()
 	w := &world{
-		t: t, ctx: context.Background(), redis: server, rdb: rdb, calls: newCalls(),
+		t: t, ctx: context.Background(), url: url, rdb: rdb, calls: newCalls(),
 		secrets: secrets{
 			accessToken: "access-token-" + rand.Text(), webhook: secret.Encode(), signing: key.Encode(),
 			outcome: base64.StdEncoding.EncodeToString([]byte(rand.Text() + rand.Text())[:32]),
 			task:    tasks.NewPayloadKey().Encode(),
 		},
+	}
+	var err error
+	if w.shards, err = shards.New(0, rdb); err != nil {
+		t.Fatal(err)
 	}
 	client, err := tasks.NewClient(tasks.ClientConfig{Redis: w.rdb})
 	if err != nil {
@@ -133,7 +150,7 @@ func (w *world) tryEnqueue(tokens []string, flags ...string) (int, string) {
 	ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, append([]string{"enqueue", "-"}, flags...)...)
-	cmd.Env = append([]string{"REDIS_URL=" + w.redis.URL()}, w.enqueuing...)
+	cmd.Env = append([]string{"REDIS_URL=" + w.url}, w.enqueuing...)
 	cmd.Stdin = strings.NewReader(strings.Join(tokens, "\n") + "\n")
 	var said bytes.Buffer
 	cmd.Stderr = &said
@@ -169,7 +186,7 @@ func (w *world) awaitRemoved(tokens []string, within time.Duration) {
 		return
 	}
 	n, last := left()
-	record := w.rdb.HGetAll(w.ctx, "identwatch:default:"+last).Val()
+	record := w.rdb.HGetAll(w.ctx, w.shards.Of("default:"+last).Key("default:"+last)).Val()
 	w.t.Errorf("%d of %d sessions are not removed after %v; the last of them: %+v, its record: %v", n, len(tokens), within, w.snapshot(last), record)
 }
 
@@ -190,8 +207,10 @@ func (w *world) awaitQuiet(within time.Duration) {
 // since its process died, is refused for good.
 func (w *world) hurryRemovals() {
 	happens(10*time.Second, func() bool {
-		_, _ = w.tasks.RunAllScheduledTasks(queue.Remove)
-		_, _ = w.tasks.RunAllRetryTasks(queue.Remove)
+		for _, shard := range w.shards.All() {
+			_, _ = w.tasks.RunAllScheduledTasks(shard.Queue(queue.Remove))
+			_, _ = w.tasks.RunAllRetryTasks(shard.Queue(queue.Remove))
+		}
 		return len(w.unfinished()) == 0
 	})
 }
@@ -202,29 +221,42 @@ func (w *world) hurryRemovals() {
 func (w *world) unfinished() []*asynq.TaskInfo {
 	w.t.Helper()
 	var all []*asynq.TaskInfo
-	for _, queue := range []string{queue.Follow, queue.Deliver, queue.Remove} {
-		prefix := "asynq:{" + queue + "}:t:"
-		keys := w.rdb.Scan(w.ctx, 0, prefix+"*", 1000).Iterator()
-		for keys.Next(w.ctx) {
-			info, err := w.tasks.GetTaskInfo(queue, strings.TrimPrefix(keys.Val(), prefix))
-			switch {
-			case errors.Is(err, asynq.ErrTaskNotFound): // it ended, and its time is over
-			case err != nil:
-				w.t.Fatal(err)
-			case info.State != asynq.TaskStateCompleted:
-				all = append(all, info)
-			}
+	for _, name := range []string{queue.Follow, queue.Deliver, queue.Remove} {
+		for _, shard := range w.shards.All() {
+			all = append(all, w.unfinishedIn(shard.Queue(name))...)
 		}
-		if err := keys.Err(); err != nil {
+	}
+	return all
+}
+
+func (w *world) unfinishedIn(queue string) (all []*asynq.TaskInfo) {
+	w.t.Helper()
+	prefix := "asynq:{" + queue + "}:t:"
+	node, err := redisnode.Of(w.ctx, w.rdb, prefix)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	keys := node.Scan(w.ctx, 0, prefix+"*", 1000).Iterator()
+	for keys.Next(w.ctx) {
+		info, err := w.tasks.GetTaskInfo(queue, strings.TrimPrefix(keys.Val(), prefix))
+		switch {
+		case errors.Is(err, asynq.ErrTaskNotFound): // it ended, and its time is over
+		case errors.Is(err, asynq.ErrQueueNotFound): // no worker has run on it yet
+		case err != nil:
 			w.t.Fatal(err)
+		case info.State != asynq.TaskStateCompleted:
+			all = append(all, info)
 		}
+	}
+	if err := keys.Err(); err != nil {
+		w.t.Fatal(err)
 	}
 	return all
 }
 
 // task returns a task, and nil where there is none.
 func (w *world) task(queue, token string) *asynq.TaskInfo {
-	info, err := w.tasks.GetTaskInfo(queue, "default:"+token)
+	info, err := w.tasks.GetTaskInfo(w.shards.Of("default:"+token).Queue(queue), "default:"+token)
 	if err != nil {
 		return nil
 	}

@@ -175,7 +175,7 @@ func Each(t *testing.T, test func(t *testing.T, rdb *redis.Client)) {
 
 // Dump returns everything that Redis holds, as redis-cli would show it, for a
 // search of what must not be there.
-func Dump(ctx context.Context, rdb *redis.Client) (string, error) {
+func Dump(ctx context.Context, rdb redis.UniversalClient) (string, error) {
 	var b strings.Builder
 	keys := rdb.Scan(ctx, 0, "*", 1000).Iterator()
 	for keys.Next(ctx) {
@@ -189,7 +189,7 @@ func Dump(ctx context.Context, rdb *redis.Client) (string, error) {
 	return b.String(), keys.Err()
 }
 
-func dumpKey(ctx context.Context, rdb *redis.Client, key string) (any, error) {
+func dumpKey(ctx context.Context, rdb redis.UniversalClient, key string) (any, error) {
 	kind, err := rdb.Type(ctx, key).Result()
 	if err != nil {
 		return nil, err
