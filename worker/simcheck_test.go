@@ -177,10 +177,12 @@ func (c *simCase) deliveryBegan(at time.Time) time.Time {
 
 // checkEarly: a worker ends a session by itself at its deadline, and no earlier.
 func (c *simCase) checkEarly(now simChange) {
-	if now.by == nil || len(c.posts) == 0 {
+	// A record that was lost may have had another event, which was posted before.
+	own := slices.IndexFunc(c.posts, func(p *simPost) bool { return !p.begun.Before(now.at) })
+	if now.by == nil || own < 0 {
 		return
 	}
-	reason := reasonOf(c.posts[0].event)
+	reason := reasonOf(c.posts[own].event)
 	if reason != "deadline" && reason != "unavailable" {
 		return
 	}
