@@ -38,12 +38,28 @@ func (c *simCase) checkPolls() {
 			if before, again := late[call.by]; again && c.isUndisturbed(call.by, before, call.at) {
 				c.broken("the deadline", "%s polls it again at %s, after a last poll at %s", call.by.name, c.world.log.since(call.at), c.world.log.since(before))
 			}
-			begun := c.changes[0].at
+			begun := c.begunAt(call.at)
 			if call.at.Sub(begun) > call.by.with.session+simClose && !c.lostSomething(begun, call.at) && c.world.log.find(c.world.log.begun, call.at, nil, clockMoved) == nil {
 				late[call.by] = call.at
 			}
 		}
 	}
+}
+
+// begunAt is when the record began that stood at a time. One that was forgotten, because
+// Redis lost the task of its session, begins again when the session is enqueued again.
+func (c *simCase) begunAt(at time.Time) (begun time.Time) {
+	state := ""
+	for _, change := range c.changes {
+		if change.at.After(at) {
+			break
+		}
+		if state == "" && change.state != "" {
+			begun = change.at
+		}
+		state = change.state
+	}
+	return begun
 }
 
 // heldSince is the record's last change before a time, and since when its holder and
