@@ -156,6 +156,18 @@ func (l *simLog) find(from, to time.Time, whom []string, kinds ...simTrouble) *s
 	return nil
 }
 
+// all returns the incidents of some kinds that befell a process within an interval.
+func (l *simLog) all(from, to time.Time, process string, kinds ...simTrouble) (all []simIncident) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, in := range l.incidents {
+		if slices.Contains(kinds, in.what) && in.touches(from, to) && in.whom == process {
+			all = append(all, *in)
+		}
+	}
+	return all
+}
+
 // wayWas reports whether a process's way, any if none is named, was disturbed.
 func (l *simLog) wayWas(process, way string, from, to time.Time) bool {
 	l.mu.Lock()

@@ -39,7 +39,7 @@ func (c *simCase) checkPolls() {
 				c.broken("the deadline", "%s polls it again at %s, after a last poll at %s", call.by.name, c.world.log.since(call.at), c.world.log.since(before))
 			}
 			begun := c.begunAt(call.at)
-			if call.at.Sub(begun) > call.by.with.session+simClose && !c.lostSomething(begun, call.at) && c.world.log.find(c.world.log.begun, call.at, nil, clockMoved) == nil {
+			if call.at.Sub(begun) > call.by.with.session+c.learnedLate(call)+simClose && !c.lostSomething(begun, call.at) && c.world.log.find(c.world.log.begun, call.at, nil, clockMoved) == nil {
 				late[call.by] = call.at
 			}
 		}
@@ -60,6 +60,25 @@ func (c *simCase) begunAt(at time.Time) (begun time.Time) {
 		state = change.state
 	}
 	return begun
+}
+
+// learnedLate is how late a worker that polls may have heard of its session's age: the
+// answer to the command by which it took the session waited for it. It counts the age
+// from when it reads the answer, so that it ends no session early.
+func (c *simCase) learnedLate(call simCall) (late time.Duration) {
+	var took time.Time
+	for i, change := range c.changes {
+		if change.at.After(call.at) {
+			break
+		}
+		if change.by == call.by && (i == 0 || change.holder != c.changes[i-1].holder) {
+			took = change.at
+		}
+	}
+	for _, in := range c.world.log.all(took, took, call.by.name, wasFrozen, wayDisturbed) {
+		late = max(late, in.to.Sub(took))
+	}
+	return late
 }
 
 // heldSince is the record's last change before a time, and since when its holder and
