@@ -121,7 +121,7 @@ func (c *simCase) checkRecord() {
 		case before.typ != "" && before.typ != now.typ:
 			c.broken(promiseStory, "its record said %q and says %q", before.typ, now.typ)
 		default:
-			c.checkReason(to, now)
+			c.checkReason(to, now, before)
 		}
 		before = now
 	}
@@ -129,7 +129,7 @@ func (c *simCase) checkRecord() {
 
 // checkReason: delivered needs a 2xx that was heard, given up a 410 or the window's
 // end, and cancelled somebody who did it.
-func (c *simCase) checkReason(state outcome.State, now simChange) {
+func (c *simCase) checkReason(state outcome.State, now, before simChange) {
 	switch state {
 	case outcome.Delivered:
 		if !slices.ContainsFunc(c.posts, func(p *simPost) bool { return p.acknowledged() && p.heard && !p.end.After(now.at) }) {
@@ -137,6 +137,10 @@ func (c *simCase) checkReason(state outcome.State, now simChange) {
 		}
 	case outcome.GivenUp:
 		if slices.ContainsFunc(c.posts, func(p *simPost) bool { return p.status == 410 && p.heard && !p.end.After(now.at) }) {
+			return
+		}
+		if before.state == string(outcome.Redelivering) && !before.sealedUntil.After(now.at) {
+			c.world.excuse("given up: nobody delivered it again before the redelivery window was over")
 			return
 		}
 		began := c.deliveryBegan(now.at)

@@ -84,6 +84,7 @@ type simChange struct {
 	state, removal string
 	typ, holder    string
 	lost           bool
+	sealedUntil    time.Time // when the sealed result expires, as it was then
 }
 
 // simLog is all that happened in a simulation, as nobody of the engine can see it.
@@ -242,6 +243,7 @@ func (l *simLog) sawRecord(r *simRedis, p *simProcess, key string, lost bool) (b
 	} else if now.state == "" {
 		return ""
 	}
+	now.sealedUntil = now.at.Add(r.mini.TTL(key + ":sealed"))
 	l.records[token] = append(known, now)
 	return became
 }
