@@ -102,7 +102,7 @@ type run func(context.Context, *asynq.Task, *account.Account, session.Job) error
 
 func (w *Worker) newServer(sh *shard, q *lease.Queue, concurrency int, run run) *taskserver.Server {
 	return taskserver.New(taskserver.Options{
-		Redis: w.opts.Redis, Queue: q, Concurrency: concurrency, Work: w.working, ShutdownTimeout: w.opts.ShutdownTimeout, Patience: sh.patience,
+		Redis: w.opts.Redis, Queue: q, Concurrency: concurrency, Work: w.working, ShutdownTimeout: w.opts.ShutdownTimeout, Patience: sh.patience, Watch: sh.watch,
 		Trouble: sh.repairer.Suspect, Log: w.log,
 		Handler: func(ctx context.Context, t *asynq.Task) error {
 			job, err := taskserver.Open(t, w.log)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/deliver"
 	"github.com/identwatch/identwatch/internal/follow"
+	"github.com/identwatch/identwatch/internal/lease"
 	"github.com/identwatch/identwatch/internal/remove"
 	"github.com/identwatch/identwatch/internal/repair"
 	"github.com/identwatch/identwatch/internal/session"
@@ -20,6 +21,7 @@ type shard struct {
 	follower *follow.Follower
 	repairer *repair.Repairer
 	patience *taskserver.Patience // notes come first when Redis is back
+	watch    *taskserver.Watch
 	servers  []*taskserver.Server // of the follow, deliver and remove tasks
 }
 
@@ -49,6 +51,7 @@ func (w *Worker) newShard(of session.Shard) *shard {
 		},
 		Shard: of, Records: w.records, Tasks: w.tasks, Metrics: w.metrics.Repair, Log: w.log,
 	})
+	sh.watch = taskserver.NewWatch([]*lease.Queue{following, delivering, removing}, sh.patience, sh.repairer.Suspect)
 	sh.servers = []*taskserver.Server{
 		w.newServer(sh, following, followRuns, w.follow),
 		w.newServer(sh, delivering, o.DeliveryConcurrency+endRuns, w.deliverer.Run),
@@ -97,4 +100,5 @@ func (sh *shard) end() {
 		server.Stop()
 		server.Wait()
 	}
+	sh.watch.Stop()
 }

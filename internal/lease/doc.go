@@ -7,7 +7,7 @@
 // before asynq's own recovery would, and [Queue.MendOrphans] those that are in
 // no list of asynq's at all.
 //
-// Begin with queue.go and queues.go, then read finish.go and sweep.go. What only looks at a queue is in sizes.go,
+// Begin with queue.go and queues.go, then read finish.go and sweep.go. What only looks at a queue is in look.go, sizes.go,
 // outstanding.go and unfinished.go. The scripts are in scripts/, under the names of the
 // methods that run them, and scripts.go loads them.
 //

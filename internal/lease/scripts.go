@@ -20,6 +20,7 @@ var (
 	bringBackScript  = script("bring_back")
 	mendScript       = script("mend_orphans")
 	unfinishedScript = script("unfinished")
+	lookScript       = script("look")
 )
 
 func script(name string) *redis.Script {

@@ -16,9 +16,13 @@ func (b *Bed) RunTask(queue string, task *asynq.Task, handle taskserver.Handler)
 	b.T.Helper()
 	_, _ = asynq.NewClientFromRedisClient(b.Redis).Enqueue(task) // refused if it is there
 	returned := make(chan error, 1)
+	tasks, patience := lease.NewQueue(b.Redis, queue), new(taskserver.Patience)
+	watch := taskserver.NewWatch([]*lease.Queue{tasks}, patience, func() {})
+	watch.Start()
+	defer watch.Stop()
 	server := taskserver.New(taskserver.Options{
-		Redis: b.Redis, Queue: lease.NewQueue(b.Redis, queue), Concurrency: 1, Work: b.Ctx, ShutdownTimeout: time.Minute,
-		Patience: new(taskserver.Patience), Trouble: func() {}, Log: b.Log,
+		Redis: b.Redis, Queue: tasks, Concurrency: 1, Work: b.Ctx, ShutdownTimeout: time.Minute,
+		Patience: patience, Watch: watch, Trouble: func() {}, Log: b.Log,
 		Handler: func(ctx context.Context, t *asynq.Task) error {
 			err := handle(ctx, t)
 			select {

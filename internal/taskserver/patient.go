@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/insist"
+	"github.com/identwatch/identwatch/internal/lease"
 )
 
 // Patience knows when Redis last refused something, so that notes are written first
@@ -32,10 +33,12 @@ func (p *Patience) noteRefusal() {
 
 // patient makes asynq wait if Redis refuses a script, as a full or read-only one
 // does: asynq itself would ask again at once, forever. It also makes asynq wait until
-// notes are written.
+// notes are written, and ask for tasks only if there are some.
 type patient struct {
 	redis.UniversalClient
 	patience *Patience
+	queue    *lease.Queue
+	door     *door
 }
 
 const (
@@ -50,6 +53,29 @@ const (
 
 // EvalSha is what every script of asynq's runs by.
 func (p patient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	switch {
+	case p.queue.Dequeues(keys):
+		return p.dequeue(ctx, sha, keys, args...)
+	case p.queue.Forwards(keys) && !p.door.isDue():
+		return redis.NewCmdResult(int64(0), nil) // none was forwarded
+	}
+	return p.evalSha(ctx, sha, keys, args...)
+}
+
+// dequeue waits until there is a task, or the server stops. Then it has asynq ask anew:
+// the arguments say when the task's lease ends, and were made before the wait.
+func (p patient) dequeue(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	if p.door.awaitPending() {
+		return redis.NewCmdResult(nil, redis.Nil)
+	}
+	cmd := p.evalSha(ctx, sha, keys, args...)
+	if errors.Is(cmd.Err(), redis.Nil) {
+		p.door.foundNone()
+	}
+	return cmd
+}
+
+func (p patient) evalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	cmd := p.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	if err := cmd.Err(); ctx.Err() == nil && isRefusal(err) {
 		p.patience.noteRefusal()

@@ -30,12 +30,17 @@ type Options struct {
 	// perhaps, and what a receiver or MarkSign answers is noted all the same.
 	Work            context.Context //nolint:containedctx // it outlives every call
 	ShutdownTimeout time.Duration
-	Patience        *Patience // one for all servers
+	Patience        *Patience // one for all servers of a shard
+	Watch           *Watch    // of the queue, among others; it is started before the server
 	// Trouble is called when asynq reports that it could not do something, such as
 	// moving a task whose lease entry is lost: then the task may be in no list.
 	Trouble func()
 	Log     *slog.Logger
 }
+
+// checkPause is before asynq asks for a task again when it got none: it asks Watch, and
+// Redis only if a task is pending.
+const checkPause = 2 * time.Millisecond
 
 // Server runs the tasks of one queue, so that no queue holds up another.
 type Server struct {
@@ -46,11 +51,11 @@ type Server struct {
 
 // New makes a Server.
 func New(opts Options) *Server {
-	return &Server{opts: opts, server: asynq.NewServerFromRedisClient(patient{opts.Redis, opts.Patience}, asynq.Config{
+	return &Server{opts: opts, server: asynq.NewServerFromRedisClient(patient{opts.Redis, opts.Patience, opts.Queue, opts.Watch.doors[opts.Queue]}, asynq.Config{
 		Concurrency:              opts.Concurrency,
 		Queues:                   map[string]int{opts.Queue.Name(): 1},
 		BaseContext:              func() context.Context { return opts.Work },
-		TaskCheckInterval:        100 * time.Millisecond,
+		TaskCheckInterval:        checkPause,
 		DelayedTaskCheckInterval: 500 * time.Millisecond,
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                isFailure,
@@ -69,11 +74,19 @@ func (s *Server) Start() error {
 }
 
 // StopTaking takes no more tasks. Runs under way go on.
-func (s *Server) StopTaking() { s.server.Stop() }
+func (s *Server) StopTaking() {
+	s.door().close()
+	s.server.Stop()
+}
+
+func (s *Server) door() *door { return s.opts.Watch.doors[s.opts.Queue] }
 
 // Stop takes no more tasks, and returns when asynq no longer waits for the runs
 // under way.
-func (s *Server) Stop() { s.server.Shutdown() }
+func (s *Server) Stop() {
+	s.door().close()
+	s.server.Shutdown()
+}
 
 // Wait returns when every run has ended, also those that asynq no longer waits for.
 func (s *Server) Wait() { s.runs.Wait() }
