@@ -105,7 +105,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	loops.Go(func() { w.taker.LogTakeovers(looping) })
 	stopWaking := w.deliverer.Start(w.working) //nolint:contextcheck // it outlives ctx, as the follower does
 	for _, sh := range w.shards {
-		sh.watch.Start()
+		sh.watch.Start() //nolint:contextcheck // it ends with the servers
 		sh.follower.Start(w.working) //nolint:contextcheck // it outlives ctx: what is under way is finished
 	}
 	err := w.startServers()

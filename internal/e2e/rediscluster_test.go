@@ -36,6 +36,10 @@ func (w *world) apart(c *redistest.Cluster, tokens []string, node *redistest.Ser
 	return on, elsewhere
 }
 
+// unhindered is the most that an event takes on a busy machine if nothing hinders its
+// session; otherwise it waits until its master is back.
+const unhindered = 5 * time.Second
+
 // delays are from the person's answer to the event at the receiver.
 func (w *world) delays(tokens []string) (all distribution) {
 	for _, token := range tokens {
@@ -119,7 +123,7 @@ func (w *world) run(command string, settings ...string) (code int, said string) 
 // A master dies, and its replica takes over after some seconds: its sessions wait until
 // then, and those of the other masters notice nothing.
 func TestCluster_AMasterIsKilled(t *testing.T) {
-	heavy(t)
+	t.Parallel()
 	w, c := newWorldOnCluster(t, 1)
 	a, b := w.serve(), w.serve()
 	all := w.begin("killed", 300, confirms(time.Second, 14*time.Second))
@@ -140,7 +144,7 @@ func TestCluster_AMasterIsKilled(t *testing.T) {
 	w.delays(on).log(t, "from the answer to the event, on the killed master")
 	other := w.delays(others)
 	other.log(t, "on the other masters")
-	if slow := other.quantile(0.99); slow > 3*time.Second {
+	if slow := other.quantile(0.99); slow > unhindered {
 		t.Errorf("sessions on the other masters waited too: p99 %v", slow)
 	}
 	for _, p := range []*process{a, b} {
@@ -154,7 +158,7 @@ func TestCluster_AMasterIsKilled(t *testing.T) {
 // A master without a replica is away: its sessions wait until it is back, and those of
 // the other masters notice nothing, also new ones.
 func TestCluster_OneMasterIsAway(t *testing.T) {
-	heavy(t)
+	t.Parallel()
 	w, c := newWorldOnCluster(t, 0)
 	w.serve()
 	w.serve()
@@ -170,7 +174,7 @@ func TestCluster_OneMasterIsAway(t *testing.T) {
 	w.awaitRemoved(slices.Concat(others, late), time.Minute)
 	other := w.delays(slices.Concat(others, late))
 	other.log(t, "from the answer to the event, on the other masters")
-	if slow := other.quantile(0.99); slow > 3*time.Second {
+	if slow := other.quantile(0.99); slow > unhindered {
 		t.Errorf("sessions on the other masters waited too: p99 %v", slow)
 	}
 	victim.Restart()
