@@ -61,6 +61,7 @@ func simPayload(id session.Name, fields string) string {
 type simPlanted struct {
 	simGarbage
 	queue, typ string
+	name       string // of the queue in Redis
 	id         string
 	token      string
 	at, base   time.Time // when it was enqueued, and when the schedule had begun
@@ -90,14 +91,15 @@ func (w *simWorld) plant(s simStep) {
 		name = session.Job{Account: "nobody", Token: p.token}.Name()
 	}
 	p.id = name.ID()
+	p.name = w.shards.Of(p.id).Queue(p.queue)
 	types := []string{queue.TypeFollow, queue.TypeDeliver, queue.TypeRemove}
 	if p.typ = types[slices.Index(simQueues, p.queue)]; len(p.queues) == 0 {
 		p.typ = types[s.n%len(types)] // which need not be its queue's
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	task := asynq.NewTask(p.typ, []byte(p.payload(name)), asynq.Queue(p.queue), asynq.TaskID(p.id))
-	if _, err := asynq.NewClientFromRedisClient(w.rdb).EnqueueContext(ctx, task); err != nil {
+	task := asynq.NewTask(p.typ, []byte(p.payload(name)), asynq.Queue(p.name), asynq.TaskID(p.id))
+	if _, err := asynq.NewClientFromRedisClient(queue.Known(w.rdb, w.shards)).EnqueueContext(ctx, task); err != nil {
 		return
 	}
 	w.log.say("somebody puts %s into %s, as %s %s", p.what, p.queue, p.typ, p.id)
@@ -142,7 +144,7 @@ func (w *simWorld) refuse(s simStep) {
 // unjudged are the bad tasks that workers have not archived yet.
 func (w *simWorld) unjudged() (left []string) {
 	for _, p := range w.planted {
-		key := "asynq:{" + p.queue + "}:t:" + p.id
+		key := "asynq:{" + p.name + "}:t:" + p.id
 		if s := w.redis.mini.HGet(key, "state"); !p.waits && w.redis.mini.Exists(key) && s != "archived" {
 			left = append(left, fmt.Sprintf("the task %s of %s with %s is %s", p.queue, p.token, p.what, s))
 		}
@@ -153,7 +155,7 @@ func (w *simWorld) unjudged() (left []string) {
 // checkBad: bad input is archived or waits, it is no session, and nothing loops over it.
 func (w *simWorld) checkBad() {
 	for _, p := range w.planted {
-		info, err := w.tasks.GetTaskInfo(p.queue, p.id)
+		info, err := w.tasks.GetTaskInfo(p.name, p.id)
 		switch {
 		case errors.Is(err, asynq.ErrTaskNotFound) && w.log.find(p.at, time.Now(), nil, redisLost) != nil:
 			w.excuse("bad input is gone: Redis lost it")

@@ -65,6 +65,7 @@ func (w *simWorld) check() {
 		c.checkPrompt()
 	}
 	w.checkBad()
+	w.checkStrangers()
 	w.checkPublic()
 	for _, p := range w.processes {
 		if strings.Contains(p.logs.String(), "a defect in identwatch") {
@@ -304,7 +305,7 @@ func (c *simCase) disturbed(p *simProcess, from, to time.Time) bool {
 	if c.world.log.wayWas(p.name, "", from, to) {
 		return true
 	}
-	return c.world.log.find(from, to, nil, redisIll, redisLost) != nil
+	return c.world.log.find(from, to, []string{c.visit.tag()}, redisIll, redisLost) != nil
 }
 
 // checkCuts: a sender never leaves before its own DELIVERY_TIMEOUT is over.
@@ -393,7 +394,7 @@ func (c *simCase) checkEnd() {
 		c.broken(promiseLost, "it is noted as delivered, and no receiver acknowledged it")
 	case r.State == outcome.Cancelled && len(c.posts) > 0 && !everLost:
 		c.broken(promiseStory, "it was cancelled, and posted")
-	case (r.State == outcome.Delivered || r.State == outcome.Cancelled) && c.world.redis.mini.Exists("identwatch:"+c.visit.id()+":sealed"):
+	case (r.State == outcome.Delivered || r.State == outcome.Cancelled) && c.world.redis.mini.Exists(c.visit.sealed()):
 		c.broken("4: personal data stays out of sight", "its sealed result outlives its delivery")
 	}
 	if at := c.visit.canceled; !at.IsZero() && !everLost && slices.ContainsFunc(c.posts, func(p *simPost) bool { return p.begun.After(at) }) {
@@ -476,6 +477,7 @@ func (c *simCase) checkTakeovers() {
 		if !c.calm(died, until, dead) || c.touched(died, until) {
 			continue
 		}
+		c.seesAbsence("a session was taken over", died, until)
 		next := slices.IndexFunc(c.calls, func(x simCall) bool { return !x.removes && x.at.After(died) })
 		// The next poll may be a pause of the pace away, or that of an error's.
 		if next < 0 || c.calls[next].at.After(until.Add(simLate)) {
@@ -513,19 +515,19 @@ func (c *simCase) touched(from, to time.Time) bool {
 // calm reports whether a worker that was there all the time could have taken the
 // session, and nothing hindered it.
 func (c *simCase) calm(from, to time.Time, dead *simProcess) bool {
-	if c.world.log.find(from.Add(-5*time.Second), to, []string{simAccounts[c.visit.account], c.visit.token}, redisIll, redisLost, clockMoved, markSignIll, tokenChanged, operatorDid) != nil {
+	if c.world.log.find(from.Add(-5*time.Second), to, []string{simAccounts[c.visit.account], c.visit.token, c.visit.tag()}, redisIll, redisLost, clockMoved, markSignIll, tokenChanged, operatorDid) != nil {
 		return false
 	}
 	able := false
 	for _, p := range c.world.processes {
-		if p == dead || p.born.After(to) {
+		if p == dead || p.begins().After(to) {
 			continue
 		}
 		gone := !p.diedAt.IsZero() && p.diedAt.Before(from)
 		if gone {
 			continue
 		}
-		if p.born.After(from) || !p.diedAt.IsZero() && p.diedAt.Before(to) ||
+		if p.begins().After(from) || !p.diedAt.IsZero() && p.diedAt.Before(to) ||
 			c.world.log.find(from.Add(-20*time.Second), to, []string{p.name}, wasFrozen, wayDisturbed, wasStopped, stopCutShort) != nil {
 			return false
 		}
@@ -547,15 +549,16 @@ func (c *simCase) checkPrompt() {
 	from := slices.MaxFunc([]time.Time{final, c.visit.accepted, c.changes[0].at}, time.Time.Compare)
 	pause := 5 * time.Second // at the default pace, for a session that is older than two minutes
 	by := from.Add(pause + pause/5 + 2*time.Second)
-	if c.world.log.find(c.visit.accepted.Add(-time.Second), by, []string{simAccounts[c.visit.account], c.visit.receiver(), c.visit.token}, redisIll, redisLost, clockMoved, markSignIll, tokenChanged, receiverIll, operatorDid) != nil {
+	if c.world.log.find(c.visit.accepted.Add(-time.Second), by, []string{simAccounts[c.visit.account], c.visit.receiver(), c.visit.token, c.visit.tag()}, redisIll, redisLost, clockMoved, markSignIll, tokenChanged, receiverIll, operatorDid) != nil {
 		return
 	}
 	for _, p := range c.world.processes {
-		if p.born.After(c.visit.accepted) && p.born.Before(by) || !p.diedAt.IsZero() && p.diedAt.After(c.visit.accepted.Add(-time.Minute)) && p.diedAt.Before(by) ||
+		if p.begins().After(c.visit.accepted) && p.begins().Before(by) || !p.diedAt.IsZero() && p.diedAt.After(c.visit.accepted.Add(-time.Minute)) && p.diedAt.Before(by) ||
 			c.world.log.find(c.visit.accepted.Add(-30*time.Second), by, []string{p.name}, wasFrozen, wayDisturbed, wasStopped, wasKilled, stopCutShort) != nil || p.with.limit < 10 || p.with.polls < 4 || p.with.posts < 4 {
 			return
 		}
 	}
+	c.seesAbsence("a session was prompt", c.visit.accepted, by)
 	if c.visit.rewritten || !slices.ContainsFunc(c.posts, func(p *simPost) bool { return p.acknowledged() && !p.end.After(by) }) {
 		if !c.visit.rewritten {
 			c.broken(promiseOthers, "its outcome was there at %s, and no event by %s, though nothing hindered it", c.world.log.since(from), c.world.log.since(by))

@@ -133,6 +133,12 @@ func (l *simLog) note(what simTrouble, whom string) *simIncident {
 	return in
 }
 
+func (l *simLog) count(what string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counts[what]++
+}
+
 // moment notes an incident that is over at once.
 func (l *simLog) moment(what simTrouble, whom string) { l.over(l.note(what, whom)) }
 
@@ -206,7 +212,7 @@ func (l *simLog) saw(r *simRedis, p *simProcess, token string, args []string) (b
 			l.leak("a command to Redis", a, i)
 		}
 	}
-	if len(args) > 3 && strings.HasPrefix(args[3], "identwatch:") && !strings.HasSuffix(args[3], ":salvage") {
+	if len(args) > 3 && !strings.HasSuffix(args[3], ":salvage") && tokenOfRecord(args[3]) != "" {
 		return l.sawRecord(r, p, args[3], false)
 	}
 	return ""
@@ -218,8 +224,20 @@ func (l *simLog) leak(where, text string, at int) {
 	l.leaks = append(l.leaks, fmt.Sprintf("%s shows %q", where, text[max(0, at-100):min(len(text), at+40)]))
 }
 
+// tokenOfRecord is the token that a record's key names, "" if it is another key.
+func tokenOfRecord(key string) string {
+	if !strings.HasPrefix(key, "identwatch:") && !strings.HasPrefix(key, "{identwatch-") {
+		return ""
+	}
+	parts := strings.SplitN(key, ":", 3)
+	if len(parts) < 3 {
+		return ""
+	}
+	return parts[2]
+}
+
 func (l *simLog) sawRecord(r *simRedis, p *simProcess, key string, lost bool) (became string) {
-	_, token, _ := strings.Cut(strings.TrimPrefix(key, "identwatch:"), ":")
+	token := tokenOfRecord(key)
 	now := simChange{at: time.Now(), by: p, lost: lost}
 	if r.mini.Exists(key) {
 		get := func(field string) string { return r.mini.HGet(key, field) }

@@ -45,6 +45,7 @@ type simStep struct {
 	mood     simMood
 	faults   marksim.Faults
 	ill      redisIllness
+	absence  shardAbsence
 	how      string
 }
 
@@ -79,6 +80,10 @@ func (s simStep) String() string {
 		return fmt.Sprintf("%s %s for %v", text, cmpOr(string(s.ill), "?"), s.lasts)
 	case "Redis loses", "Redis's clock", "pause":
 		return fmt.Sprintf("%s %v", text, s.lasts)
+	case "a shard is away":
+		return fmt.Sprintf("%s: %s %s for %v", text, s.tag(), s.absence, s.lasts)
+	case "a worker with other shards":
+		return text
 	case "asynq's leases vanish", "forget nothing":
 		return text
 	}
@@ -95,6 +100,7 @@ func cmpOr(a, b string) string {
 // simPlan is all that a seed decides.
 type simPlan struct {
 	Seed    uint64
+	Shards  int
 	Signed  bool // the application signs its tasks
 	Always  bool // every worker has TASK_KEYS
 	Metrics bool
@@ -106,7 +112,7 @@ type simPlan struct {
 
 func (p simPlan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: the application signs %v, retention %v\n", p.Seed, p.Signed, p.Retention)
+	fmt.Fprintf(&b, "seed %d: %d shards, the application signs %v, retention %v\n", p.Seed, p.Shards, p.Signed, p.Retention)
 	for _, s := range p.Steps {
 		fmt.Fprintf(&b, "  %s\n", s)
 	}
@@ -171,6 +177,7 @@ func drawSimPlan(seed uint64) simPlan {
 		}
 	}
 	d.sagas(sessions)
+	d.shards()
 	slices.SortStableFunc(p.Steps, func(a, b simStep) int { return int(a.at - b.at) })
 	return p
 }

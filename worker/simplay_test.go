@@ -85,6 +85,11 @@ func (w *simWorld) playSurroundings(s simStep) bool {
 		w.lasting(s, w.log.note(markSignIll, simAccounts[s.account]), func() { sim.SetFaults(s.faults) }, func() { sim.SetFaults() })
 	case "Redis":
 		w.lasting(s, w.log.note(redisIll, ""), func() { w.redis.falls(s.ill) }, func() { w.redis.recovers(s.ill) })
+	case "a shard is away":
+		w.log.count("a shard was away")
+		w.lasting(s, w.log.note(redisIll, s.tag()), func() { w.redis.leaves(s.tag(), s.absence) }, func() { w.redis.returns(s.tag()) })
+	case "a worker with other shards":
+		w.startStranger(s.settings)
 	case "Redis loses":
 		w.loseTheLast(s.lasts, s.away)
 	case "Redis's clock":
@@ -163,10 +168,10 @@ func (w *simWorld) playSession(s simStep, v *simVisit) {
 			w.log.say("an operator runs %s, which is over", v.token)
 		}
 		for _, queue := range simQueues {
-			_ = w.tasks.RunTask(queue, v.id())
+			_ = w.tasks.RunTask(v.shard.Queue(queue), v.id())
 		}
 	case "delete":
-		if err := w.tasks.DeleteTask(simFollow, v.id()); err == nil {
+		if err := w.tasks.DeleteTask(v.shard.Queue(simFollow), v.id()); err == nil {
 			v.deleted = true
 			w.log.say("the task of %s is deleted", v.token)
 		}
@@ -183,7 +188,7 @@ func (w *simWorld) playSession(s simStep, v *simVisit) {
 		if w.plan.Always {
 			queues = simQueues
 		}
-		if v.host >= 0 && (w.plan.Always || w.redis.mini.Exists("identwatch:"+v.id()+":sealed")) {
+		if v.host >= 0 && (w.plan.Always || w.redis.mini.Exists(v.sealed())) {
 			w.rewrite(v, queues, false)
 		}
 		return
@@ -200,7 +205,7 @@ func (w *simWorld) cancel(ctx context.Context, s simStep, v *simVisit) time.Time
 		}
 		return status.EndedAt
 	}
-	task, err := w.tasks.GetTaskInfo(simFollow, v.id())
+	task, err := w.tasks.GetTaskInfo(v.shard.Queue(simFollow), v.id())
 	if err != nil || w.record(v).State == outcome.None && (task.State == asynq.TaskStateCompleted || task.State == asynq.TaskStateArchived || len(task.Result) > 0) {
 		return time.Time{}
 	}
@@ -219,12 +224,14 @@ func (w *simWorld) redeliver(ctx context.Context, s simStep, v *simVisit) bool {
 	return err == nil && change.Applied
 }
 
-func (w *simWorld) records() *outcome.Store { return outcome.NewStore(outcome.Config{Redis: w.rdb}) }
+func (w *simWorld) records() *outcome.Store {
+	return outcome.NewStore(outcome.Config{Redis: w.rdb, Shards: w.shards})
+}
 
 // evict has Redis lose a session's record, its sealed result or both, and nothing of
 // its tasks.
 func (w *simWorld) evict(s simStep, v *simVisit) {
-	key := "identwatch:" + v.id()
+	key := v.key()
 	if s.how == evictsSealed {
 		w.evictSealed(v, key+":sealed")
 		return
@@ -264,7 +271,7 @@ func (w *simWorld) evictSealed(v *simVisit, key string) {
 func (w *simWorld) isOver(v *simVisit) bool {
 	w.log.mu.Lock()
 	defer w.log.mu.Unlock()
-	return !w.redis.mini.Exists("identwatch:"+v.id()) && slices.ContainsFunc(w.log.records[v.token], func(x simChange) bool {
+	return !w.redis.mini.Exists(v.key()) && slices.ContainsFunc(w.log.records[v.token], func(x simChange) bool {
 		return outcome.State(x.state).MayRemove() && outcome.Removal(x.removal).IsOver()
 	})
 }
@@ -276,7 +283,7 @@ func (w *simWorld) isTold(v *simVisit) bool {
 	defer w.log.mu.Unlock()
 	for _, x := range slices.Backward(w.log.records[v.token]) {
 		if x.state != "" {
-			return !w.redis.mini.Exists("identwatch:"+v.id()) && outcome.State(x.state).MayRemove() && outcome.Removal(x.removal).IsOver()
+			return !w.redis.mini.Exists(v.key()) && outcome.State(x.state).MayRemove() && outcome.Removal(x.removal).IsOver()
 		}
 	}
 	return false
@@ -289,6 +296,7 @@ func (w *simWorld) mend() {
 	w.mu.Unlock()
 	w.log.say("everything is mended")
 	w.redis.falls(redisWell)
+	w.redis.returnAll()
 	for _, sim := range w.markSigns {
 		sim.SetFaults()
 	}
@@ -339,11 +347,11 @@ func (w *simWorld) enqueueForgotten() {
 
 // knows reports whether Redis has anything of a session.
 func (w *simWorld) knows(v *simVisit) bool {
-	return w.hasTask(v, simQueues...) || w.redis.mini.Exists("identwatch:"+v.id())
+	return w.hasTask(v, simQueues...) || w.redis.mini.Exists(v.key())
 }
 
 func (w *simWorld) hasTask(v *simVisit, queues ...string) bool {
-	return slices.ContainsFunc(queues, func(queue string) bool { return w.redis.mini.Exists("asynq:{" + queue + "}:t:" + v.id()) })
+	return slices.ContainsFunc(queues, func(queue string) bool { return w.redis.mini.Exists(v.task(queue)) })
 }
 
 const (
@@ -384,8 +392,8 @@ func (w *simWorld) nobodyWorks() bool {
 func (w *simWorld) hurry() {
 	for _, queue := range simQueues[1:] {
 		for _, v := range w.all() {
-			if info, err := w.tasks.GetTaskInfo(queue, v.id()); err == nil && (info.State == asynq.TaskStateRetry || info.State == asynq.TaskStateScheduled) && !w.isKept(v) {
-				_ = w.tasks.RunTask(queue, v.id())
+			if info, err := w.tasks.GetTaskInfo(v.shard.Queue(queue), v.id()); err == nil && (info.State == asynq.TaskStateRetry || info.State == asynq.TaskStateScheduled) && !w.isKept(v) {
+				_ = w.tasks.RunTask(v.shard.Queue(queue), v.id())
 			}
 		}
 	}
@@ -393,11 +401,11 @@ func (w *simWorld) hurry() {
 
 // isKept reports whether a session stays at MarkSign for an operator to look at.
 func (w *simWorld) isKept(v *simVisit) bool {
-	return w.redis.mini.HGet("identwatch:"+v.id(), "reason") == outcome.KeptReason && w.record(v).State.MayRemove() && w.redis.mini.HGet("identwatch:"+v.id(), "kept") != ""
+	return w.redis.mini.HGet(v.key(), "reason") == outcome.KeptReason && w.record(v).State.MayRemove() && w.redis.mini.HGet(v.key(), "kept") != ""
 }
 
 func (w *simWorld) record(v *simVisit) outcome.Record {
-	r, err := outcome.NewStore(outcome.Config{Redis: w.rdb.calm}).Read(context.Background(), outcome.Session{ID: v.id()})
+	r, err := outcome.NewStore(outcome.Config{Redis: w.rdb.calm, Shards: w.shards}).Read(context.Background(), outcome.Session{ID: v.id()})
 	if err != nil {
 		w.accuse("the record", v.token, "%v", err)
 	}
@@ -412,14 +420,14 @@ func (w *simWorld) unfinished() (left []string) {
 		if w.isUntellable(v) {
 			continue
 		}
-		get := func(field string) string { return w.redis.mini.HGet("identwatch:"+v.id(), field) }
+		get := func(field string) string { return w.redis.mini.HGet(v.key(), field) }
 		state := outcome.State(get("state"))
 		gone := state == outcome.None && (v.evicted || w.isOver(v))
 		if !v.deleted && !gone && !state.MayRemove() || state == outcome.Redelivering {
 			left = append(left, fmt.Sprintf("%s has no end: its record says %q", v.token, state))
 		}
 		for _, queue := range simQueues {
-			task := "asynq:{" + queue + "}:t:" + v.id()
+			task := v.task(queue)
 			if !w.redis.mini.Exists(task) || queue == simRemove && w.isKept(v) {
 				continue
 			}
@@ -435,7 +443,7 @@ func (w *simWorld) unfinished() (left []string) {
 // Redis lost it or nobody was there for a day longer than its window, and MarkSign has
 // forgotten the session: then its event is tried until the window of who works now is over.
 func (w *simWorld) isUntellable(v *simVisit) bool {
-	key := "identwatch:" + v.id()
+	key := v.key()
 	final := time.UnixMilli(int64(toNumber(w.redis.mini.HGet(key, "final"))))
 	return v.forgotten && (v.unsealed || time.Since(final) > 24*time.Hour) && !w.redis.mini.Exists(key+":sealed") &&
 		w.redis.mini.HGet(key, "state") == string(outcome.Handed) && w.redis.mini.HGet(key, "reason") != webhook.ReasonNotFound
@@ -454,7 +462,8 @@ func (w *simWorld) stopAll() {
 		if took := time.Since(begun); took > p.with.delivery+4*time.Second {
 			w.accuse("the stop", "", "%s took %v to stop", p.name, took)
 		}
-		if p.err != nil {
+		// A stop that began before everything was mended may have waited for a shard.
+		if p.err != nil && w.log.find(w.log.begun, w.healed, []string{p.name}, wasStopped) == nil {
 			w.accuse("the stop", "", "%s stopped with %v, though all was well", p.name, p.err)
 		}
 	}
@@ -469,7 +478,7 @@ func (w *simWorld) stopAll() {
 
 // close ends the world's own goroutines.
 func (w *simWorld) close() {
-	for _, p := range w.processes {
+	for _, p := range slices.Concat(w.processes, w.strangers) {
 		_ = p.rdb.Close()
 	}
 	_ = w.rdb.Close()

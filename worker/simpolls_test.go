@@ -105,7 +105,7 @@ func (c *simCase) sawInTime(call simCall, since time.Time) bool {
 // isUndisturbed reports whether a worker and Redis were well in an interval, and Redis
 // lost nothing of the session.
 func (c *simCase) isUndisturbed(p *simProcess, from, to time.Time) bool {
-	return c.world.log.find(from.Add(-mostUpload), to, []string{p.name}, wasFrozen, wayDisturbed, wasStopped, stopCutShort, redisIll, clockMoved) == nil &&
+	return c.world.log.find(from.Add(-mostUpload), to, []string{p.name, c.visit.tag()}, wasFrozen, wayDisturbed, wasStopped, stopCutShort, redisIll, clockMoved) == nil &&
 		!c.lostSomething(from, to)
 }
 
@@ -121,6 +121,7 @@ func (c *simCase) checkRetry() {
 		!p.by.diedAt.IsZero() && p.by.diedAt.Before(by) || p.by.with.posts < 4 || p.by.with.window < time.Minute || c.world.failedAt(p.host, by) > 2 {
 		return
 	}
+	c.seesAbsence("a first post was repeated", p.end, by)
 	if !slices.ContainsFunc(c.posts[1:], func(q *simPost) bool { return !q.begun.After(by) }) {
 		c.broken(promiseOthers, "its first post failed at %s, and the next was not made by %s, though nothing hindered it", c.world.log.since(p.end), c.world.log.since(by))
 	}

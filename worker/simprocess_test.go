@@ -66,6 +66,9 @@ type simProcess struct {
 	done   chan struct{} // closed when Run returned
 	err    error         // of Run
 	born   time.Time
+	// stranger was told another number of shards.
+	stranger bool
+	agreed   time.Time // when Redis told it the number of shards
 
 	mu     sync.Mutex
 	dead   bool
@@ -222,7 +225,7 @@ func (p *simProcess) kill() {
 	close(p.killed)
 	p.mu.Unlock()
 	for _, v := range p.world.all() {
-		if p.world.redis.mini.HGet("asynq:{"+simFollow+"}:t:"+v.id(), "state") == "active" {
+		if p.world.redis.mini.HGet(v.task(simFollow), "state") == "active" {
 			p.running[v.token] = true
 		}
 	}
@@ -299,14 +302,26 @@ func (p *simProcess) run(ctx context.Context) {
 }
 
 func (w *simWorld) start(slot int, with simSettings) *simProcess {
+	p, ctx := w.newProcess(slot, with, w.plan.Shards)
+	p.traps, w.laid[slot] = w.laid[slot], nil
+	w.processes = append(w.processes, p)
+	w.slots[slot] = p
+	w.log.say("%s starts: %s", p.name, with)
+	w.log.moment(newcomer, "")
+	w.endChanges()
+	go p.run(ctx)
+	return p
+}
+
+// newProcess makes a process that is to run with the context returned.
+func (w *simWorld) newProcess(slot int, with simSettings, shards int) (*simProcess, context.Context) {
 	p := &simProcess{
 		name: fmt.Sprintf("w%d.%d", slot, len(w.processes)), slot: slot, with: with, world: w, born: time.Now(),
 		done: make(chan struct{}), killed: make(chan struct{}), cuts: map[string]time.Time{}, running: map[string]bool{}, gather: prometheus.NewRegistry(),
 	}
-	p.traps, w.laid[slot] = w.laid[slot], nil
 	p.rdb = w.redis.client(p)
 	opts := Options{
-		Redis: p.rdb, OutcomeKeys: simOutcomeKeys(with.keys), Pace: with.pace, PollWorkers: with.polls, FollowLimit: with.limit,
+		Redis: p.rdb, Shards: shards, OutcomeKeys: simOutcomeKeys(with.keys), Pace: with.pace, PollWorkers: with.polls, FollowLimit: with.limit,
 		Lease: with.lease, SessionTimeout: with.session, DeliveryWindow: with.window, DeliveryTimeout: with.delivery,
 		DeliveryConcurrency: with.posts, RedeliveryWindow: with.redelivery, ShutdownTimeout: with.delivery + 3*time.Second,
 		Logger: slog.New(slog.NewTextHandler(&p.logs, nil)),
@@ -324,13 +339,7 @@ func (w *simWorld) start(slot int, with simSettings) *simProcess {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.worker, p.cancel = worker, cancel
-	w.processes = append(w.processes, p)
-	w.slots[slot] = p
-	w.log.say("%s starts: %s", p.name, with)
-	w.log.moment(newcomer, "")
-	w.endChanges()
-	go p.run(ctx)
-	return p
+	return p, ctx
 }
 
 func (w *simWorld) workerAccount(p *simProcess, i int, name string) Account {

@@ -34,6 +34,10 @@ type simRedis struct {
 	skew  time.Duration // its clock against that of everybody else
 	ill   redisIllness
 	conns map[*simConn]bool
+	away  map[string]shardAbsence // by the hash tag of the shard
+
+	shards  int
+	crosses func(what string) // is told of commands whose keys are of more than one slot
 }
 
 // redisIllness is how Redis fails.
@@ -46,8 +50,8 @@ const (
 	redisFull    redisIllness = "OOM command not allowed when used memory > 'maxmemory'."
 )
 
-func newSimRedis(log *simLog) *simRedis {
-	r := &simRedis{mini: miniredis.NewMiniRedis(), log: log, conns: make(map[*simConn]bool)}
+func newSimRedis(log *simLog, shards int) *simRedis {
+	r := &simRedis{mini: miniredis.NewMiniRedis(), log: log, conns: make(map[*simConn]bool), away: make(map[string]shardAbsence), shards: shards}
 	if c, err := r.mini.Dial(); err == nil { // which makes it serve
 		_ = c.Close()
 	}
@@ -59,7 +63,7 @@ func newSimRedis(log *simLog) *simRedis {
 func (r *simRedis) client(p *simProcess) simClient {
 	clientOf := func(dial func() (net.Conn, error)) *redis.Client {
 		return redis.NewClient(&redis.Options{
-			Addr: "127.0.0.1:1", PoolSize: 50, DisableIdentity: true,
+			Addr: "127.0.0.1:1", PoolSize: 50 * r.shards, DisableIdentity: true,
 			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 			Dialer:                   func(context.Context, string, string) (net.Conn, error) { return dial() },
 		})
@@ -275,6 +279,7 @@ type simConn struct {
 	deadline time.Time
 	changed  chan struct{} // closed when something above changed
 	out      simOut
+	stuck    bool // no answer comes any more
 }
 
 // simOut is where the peer writes to.
@@ -318,7 +323,7 @@ func (c *simConn) Write(b []byte) (int, error) {
 			return len(b), nil
 		}
 		c.in = rest
-		if c.isBroken() {
+		if c.isBroken() || c.stuck {
 			return len(b), nil
 		}
 		c.execute(args)
@@ -329,8 +334,13 @@ func (c *simConn) Write(b []byte) (int, error) {
 func (c *simConn) execute(args []string) {
 	r := c.redis
 	session := sessionIn(args)
+	if c.p != nil && c.p.stranger {
+		c.p.asks(args)
+	}
 	if c.p == nil {
-		r.runSeen(c, session, args)
+		if c.reaches(args) {
+			r.runSeen(c, session, args)
+		}
 		c.peer.Flush()
 		return
 	}
@@ -342,8 +352,10 @@ func (c *simConn) execute(args []string) {
 		c.snap()
 		return
 	}
-	if became := r.runSeen(c, session, args); became != "" && f.trap == nil {
-		f.trap = c.p.spring(theRecord + became)
+	if c.reaches(args) {
+		if became := r.runSeen(c, session, args); became != "" && f.trap == nil {
+			f.trap = c.p.spring(theRecord + became)
+		}
 	}
 	late, lost := c.p.leave(f)
 	if lost {

@@ -127,7 +127,7 @@ const simResumed = 800 * time.Millisecond
 func (c *simCase) checkResumed() {
 	for _, p := range c.world.processes {
 		for _, r := range p.readings {
-			if r.account != c.visit.account || r.after == nil || r.token < c.world.tokens[r.account].newest || p.with.polls < 4 || c.world.wasFull(p) || !c.waitedFor(p, r) {
+			if r.account != c.visit.account || r.after == nil || r.token < c.world.tokens[r.account].newest || p.with.polls < 4 || c.wasFull(p) || !c.waitedFor(p, r) {
 				continue
 			}
 			if !slices.ContainsFunc(c.calls, func(x simCall) bool { return !x.removes && !x.at.Before(r.at) && x.at.Sub(r.at) <= simResumed }) {
@@ -138,13 +138,14 @@ func (c *simCase) checkResumed() {
 	}
 }
 
-// wasFull reports whether a worker ever took more sessions than its FOLLOW_LIMIT. Then
+// wasFull reports whether a worker ever took more sessions of the shard than its
+// FOLLOW_LIMIT, of which the simulation's small ones are the same for each shard. Then
 // it may have given one back to the queue, for one of an account that had less than its
 // share, and its record names it as the holder all the same.
-func (w *simWorld) wasFull(p *simProcess) bool {
+func (c *simCase) wasFull(p *simProcess) bool {
 	took := 0
-	for _, changes := range w.log.records {
-		if slices.ContainsFunc(changes, func(x simChange) bool { return x.by == p && x.state == string(outcome.Following) }) {
+	for _, v := range c.world.all() {
+		if v.shard == c.visit.shard && slices.ContainsFunc(c.world.log.records[v.token], func(x simChange) bool { return x.by == p && x.state == string(outcome.Following) }) {
 			took++
 		}
 	}

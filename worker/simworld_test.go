@@ -18,6 +18,7 @@ import (
 	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/marksim"
 	"github.com/identwatch/identwatch/internal/outcome"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/tasks"
 	"github.com/identwatch/identwatch/webhook"
@@ -56,6 +57,7 @@ type simWorld struct {
 	plan      simPlan
 	log       *simLog
 	redis     *simRedis
+	shards    session.Shards
 	rdb       simClient // of the application and the operator
 	clients   []*tasks.Client
 	tasks     *asynq.Inspector
@@ -66,7 +68,8 @@ type simWorld struct {
 	slots     [simSlots]*simProcess
 	laid      [simSlots][]*simTrap // for workers that are not started yet
 	processes []*simProcess
-	base      time.Time // when the schedule began, later by every pause
+	strangers []*simProcess // with another number of shards
+	base      time.Time     // when the schedule began, later by every pause
 	healed    time.Time
 	apps      sync.WaitGroup
 	planted   []simPlanted
@@ -81,16 +84,20 @@ type simWorld struct {
 
 func newSimWorld(p simPlan) *simWorld {
 	w := &simWorld{plan: p, log: newSimLog(), hosts: map[string]*simHost{}, visits: map[string]*simVisit{}, excuses: map[string]int{}}
-	w.redis = newSimRedis(w.log)
+	var err error
+	w.shards, err = session.NewShards(p.Shards)
+	w.must(err)
+	w.redis = newSimRedis(w.log, p.Shards)
+	w.redis.crosses = func(what string) { w.accuse("a shard's keys have one slot", "", "%s", what) }
 	w.rdb = w.redis.client(nil)
 	key := tasks.PayloadKey{}
 	if p.Signed {
 		key = simTaskKeys[p.Seed%2]
 	}
-	client, err := tasks.NewClient(tasks.ClientConfig{Redis: w.rdb, Retention: p.Retention, PayloadKey: key})
+	client, err := tasks.NewClient(tasks.ClientConfig{Redis: w.rdb, Shards: p.Shards, Retention: p.Retention, PayloadKey: key})
 	w.must(err)
 	w.clients = []*tasks.Client{client}
-	w.tasks, w.admin = asynq.NewInspectorFromRedisClient(w.rdb), admin.New(w.rdb, session.Shards{})
+	w.tasks, w.admin = asynq.NewInspectorFromRedisClient(queue.Known(w.rdb, w.shards)), admin.New(w.rdb, w.shards)
 	w.signer, err = webhook.NewSigner(simSecrets, nil)
 	w.must(err)
 	for _, name := range simAccounts {
@@ -199,17 +206,17 @@ func (h *simHost) verify(r *http.Request, body []byte, post *simPost) {
 // seeKept notes for how long the sealed result is kept, and for how long that is asked for.
 func (w *simWorld) seeKept(p *simPost) {
 	v := w.visit(p.token)
-	if v == nil || outcome.State(w.redis.mini.HGet("identwatch:"+v.id(), "state")) == outcome.Redelivering {
+	if v == nil || outcome.State(w.redis.mini.HGet(v.key(), "state")) == outcome.Redelivering {
 		return
 	}
-	final, err := strconv.ParseInt(w.redis.mini.HGet("identwatch:"+v.id(), "final"), 10, 64)
+	final, err := strconv.ParseInt(w.redis.mini.HGet(v.key(), "final"), 10, 64)
 	if err != nil {
 		return
 	}
 	w.log.mu.Lock()
 	p.claimed = w.log.claims[p.token].at
 	w.log.mu.Unlock()
-	p.kept = w.redis.mini.TTL("identwatch:" + v.id() + ":sealed")
+	p.kept = w.redis.mini.TTL(v.sealed())
 	p.wants = p.by.with.window - time.Since(time.UnixMilli(final))
 }
 
@@ -248,6 +255,7 @@ type simVisit struct {
 	method  string
 	checks  []tasks.Check
 	person  marksim.Person
+	shard   session.Shard
 
 	accepted  time.Time
 	canceled  time.Time
@@ -267,6 +275,16 @@ func (v *simVisit) id() string { return v.name().ID() }
 func (v *simVisit) name() session.Name {
 	return session.Job{Account: simAccounts[v.account], Token: v.token}.Name()
 }
+
+// key is the session's record, sealed its sealed result, and task its task of a queue.
+func (v *simVisit) key() string    { return v.shard.Key(v.id()) }
+func (v *simVisit) sealed() string { return v.key() + ":sealed" }
+func (v *simVisit) task(queue string) string {
+	return "asynq:{" + v.shard.Queue(queue) + "}:t:" + v.id()
+}
+
+// tag is the hash tag of the session's shard.
+func (v *simVisit) tag() string { return hashTag(v.key()) }
 
 func (v *simVisit) receiver() string {
 	if v.host < 0 {
@@ -291,6 +309,7 @@ func (v *simVisit) session() tasks.Session {
 // insists until it is in.
 func (w *simWorld) enqueue(v simVisit) {
 	known := &v
+	known.shard = w.shards.Of(v.id())
 	w.mu.Lock()
 	w.visits[v.token] = known
 	w.mu.Unlock()
@@ -342,7 +361,7 @@ func (w *simWorld) rewrite(v *simVisit, queues []string, undo bool) {
 		from, to = to, from
 	}
 	for _, queue := range queues {
-		key := "asynq:{" + queue + "}:t:" + v.id()
+		key := v.task(queue)
 		msg := w.redis.mini.HGet(key, "msg")
 		if strings.Contains(msg, from) {
 			w.redis.mini.HSet(key, "msg", strings.ReplaceAll(msg, from, to))
@@ -373,7 +392,7 @@ func (w *simWorld) loseTheLast(span, away time.Duration) {
 		if before[v.token] != after[v.token] {
 			in.tokens[v.token] = true
 		}
-		w.log.sawRecord(w.redis, nil, "identwatch:"+v.id(), true)
+		w.log.sawRecord(w.redis, nil, v.key(), true)
 		v.lost = v.lost || in.tokens[v.token] && !w.hasTask(v, simQueues...) && !v.deleted && !w.isOver(v)
 	}
 	w.log.say("Redis loses its last %v, and is away for %v", span, away)
@@ -403,12 +422,14 @@ func (w *simWorld) fingerprints(saved map[string]simKept) map[string]string {
 
 // loseLeases takes asynq's leases of active tasks away (hibiken/asynq#1144).
 func (w *simWorld) loseLeases() {
-	for _, queue := range simQueues {
-		w.redis.mini.Del("asynq:{" + queue + "}:lease")
+	for _, shard := range w.shards.All() {
+		for _, queue := range simQueues {
+			w.redis.mini.Del("asynq:{" + shard.Queue(queue) + "}:lease")
+		}
 	}
 }
 
-// The queues, as they are named in Redis.
+// The queues, as the only shard names them.
 const (
 	simFollow  = "identwatch-follow"
 	simDeliver = "identwatch-deliver"
