@@ -86,6 +86,7 @@ func (w *Worker) joinDelivery() {
 	w.deliverer = deliver.New(deliver.Options{
 		Records: w.records, Tasks: w.tasks, Queues: w.queues[1], Hosts: w.hosts, Settler: w.settler, Notes: w.notes,
 		Patience: func(session string) *taskserver.Patience { return w.of(session).patience },
+		Away:     func(session string) bool { return w.of(session).watch.Away() },
 		Holder:   w.holder, Timeout: o.DeliveryTimeout, Window: o.DeliveryWindow, AwaitPoll: w.poller.AwaitRate, Unsigned: w.taker.Refuse,
 		Metrics: w.metrics.Deliver, Log: w.log,
 	})
@@ -102,7 +103,7 @@ type run func(context.Context, *asynq.Task, *account.Account, session.Job) error
 
 func (w *Worker) newServer(sh *shard, q *lease.Queue, concurrency int, run run) *taskserver.Server {
 	return taskserver.New(taskserver.Options{
-		Redis: w.opts.Redis, Queue: q, Concurrency: concurrency, Work: w.working, ShutdownTimeout: w.opts.ShutdownTimeout, Patience: sh.patience, Watch: sh.watch,
+		Redis: w.opts.Redis, Queue: q, Concurrency: concurrency, Work: w.working, ShutdownTimeout: w.opts.ShutdownTimeout, Patience: sh.patience, Watch: sh.watch, Sharded: len(w.layout.All()) > 1,
 		Trouble: sh.repairer.Suspect, Log: w.log,
 		Handler: func(ctx context.Context, t *asynq.Task) error {
 			job, err := taskserver.Open(t, w.log)

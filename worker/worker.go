@@ -102,13 +102,14 @@ func (w *Worker) Run(ctx context.Context) error {
 	for _, sh := range w.shards {
 		loops.Go(func() { sh.repairer.Run(looping) })
 	}
+	loops.Go(func() { w.keepKnown(looping) })
 	loops.Go(func() { w.taker.LogTakeovers(looping) })
 	stopWaking := w.deliverer.Start(w.working) //nolint:contextcheck // it outlives ctx, as the follower does
 	for _, sh := range w.shards {
-		sh.watch.Start() //nolint:contextcheck // it ends with the servers
+		sh.watch.Start()             //nolint:contextcheck // it ends with the servers
 		sh.follower.Start(w.working) //nolint:contextcheck // it outlives ctx: what is under way is finished
 	}
-	err := w.startServers()
+	err := w.startServers() //nolint:contextcheck // they end when they are stopped
 	if err == nil {
 		w.running.Store(true)
 		w.log.Info("following sessions", "worker", w.holder, "lease", w.opts.Lease.String(), "follow_limit", w.opts.FollowLimit)
@@ -145,6 +146,27 @@ func (w *Worker) await(ctx context.Context) (begins bool, err error) {
 		return true, nil
 	}
 	return w.shards[0].repairer.Register(ctx), nil
+}
+
+// knownPause is before the queues are made known again: a Redis that lost its data does
+// not know them.
+const knownPause = 5 * time.Second
+
+// keepKnown keeps the queues known to asynq's tools until ctx ends. Their key is in no
+// shard, so that no shard may wait for it.
+func (w *Worker) keepKnown(ctx context.Context) {
+	tick := time.NewTicker(knownPause)
+	defer tick.Stop()
+	for {
+		for _, sh := range w.shards {
+			sh.repairer.Register(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 func (w *Worker) startServers() error {

@@ -83,7 +83,13 @@ func (d *Deliverer) attempt(ctx context.Context, t try) Outcome {
 	return d.noteAnswer(t, record, result, d.send(ctx, t, begun, result))
 }
 
+// claimPatience is for how long Redis may take a claim. The attempt holds a slot of its
+// host meanwhile, which the sessions of other shards need.
+const claimPatience = 3 * time.Second
+
 func (d *Deliverer) claim(ctx context.Context, t try) (outcome.Change, error) {
+	ctx, cancel := context.WithTimeout(ctx, claimPatience)
+	defer cancel()
 	if t.result != nil {
 		return d.opts.Records.Seal(ctx, outcome.Of(t.job), *t.result, t.claimant, d.claimTime())
 	}

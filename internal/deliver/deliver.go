@@ -66,9 +66,12 @@ type Options struct {
 	// Patience is that of the servers of a session's shard: what is claimed again waits
 	// for notes.
 	Patience func(session string) *taskserver.Patience
-	Holder   string        // names this process in claims
-	Timeout  time.Duration // of one post
-	Window   time.Duration // for how long an event is posted again and again
+	// Away reports whether the Redis of a session's shard does not answer. Then nothing
+	// is posted of it: nobody could claim the post.
+	Away    func(session string) bool
+	Holder  string        // names this process in claims
+	Timeout time.Duration // of one post
+	Window  time.Duration // for how long an event is posted again and again
 	// AwaitPoll waits until one more call to MarkSign may be made.
 	AwaitPoll func(context.Context) error
 	// Unsigned reports a task that nobody vouches for.

@@ -14,6 +14,10 @@ import (
 // gets it: until then the outcome is in memory alone.
 const patience = time.Second
 
+// awayRest is before it is looked again whether the Redis of a first post's session
+// answers.
+const awayRest = 200 * time.Millisecond
+
 // First is an event in the follower's hand, before its first post. One goroutine at a
 // time touches it.
 type First struct {
@@ -39,6 +43,9 @@ func (d *Deliverer) NewFirst(job session.Job, a *account.Account, result *outcom
 func (d *Deliverer) Turn(f *First, wake func(*hosts.Permit)) (may bool, again time.Time, handOver bool) {
 	if f.permit != nil {
 		return true, time.Time{}, false
+	}
+	if d.opts.Away(f.job.ID()) {
+		return false, time.Now().Add(awayRest), false
 	}
 	e := hosts.Event{ID: f.job.ID(), Account: f.account.Name(), Host: f.account.Receiver(f.job), Since: f.since, Kind: hosts.First, Post: wake}
 	f.permit, f.refused = d.opts.Hosts.Acquire(e)

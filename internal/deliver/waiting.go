@@ -86,6 +86,11 @@ func (w *waiting) post(permit *hosts.Permit) {
 			defect.Log(d.opts.Log, w.job.ID(), p) // its task brings it
 		}
 	}()
+	if d.opts.Away(w.job.ID()) {
+		permit.Release()
+		w.rest(redisRest)
+		return
+	}
 	if !w.takeLease(permit) {
 		return
 	}

@@ -44,7 +44,11 @@ const unhindered = 5 * time.Second
 func (w *world) delays(tokens []string) (all distribution) {
 	for _, token := range tokens {
 		if s := w.story(token); len(s.posts) > 0 {
-			all = append(all, s.posts[0].begun.Sub(s.at.FinalAt))
+			took := s.posts[0].begun.Sub(s.at.FinalAt)
+			if took > unhindered {
+				w.t.Logf("%s took %v:\n%+v\n%s%s", token, took, s.at, tellPosts(s), tellCalls(s))
+			}
+			all = append(all, took)
 		}
 	}
 	return all
@@ -159,17 +163,29 @@ func TestCluster_AMasterIsKilled(t *testing.T) {
 // the other masters notice nothing, also new ones.
 func TestCluster_OneMasterIsAway(t *testing.T) {
 	t.Parallel()
+	t.Run("dead", func(t *testing.T) {
+		t.Parallel()
+		oneMasterIsAway(t, (*redistest.Server).Kill, (*redistest.Server).Restart)
+	})
+	t.Run("hanging", func(t *testing.T) { // connections are accepted, and nothing is answered
+		t.Parallel()
+		oneMasterIsAway(t, (*redistest.Server).Suspend, (*redistest.Server).Resume)
+	})
+}
+
+func oneMasterIsAway(t *testing.T, leave, come func(*redistest.Server)) {
+	t.Helper()
 	w, c := newWorldOnCluster(t, 0)
 	w.serve()
 	w.serve()
 	all := w.begin("early", 200, confirms(time.Second, 10*time.Second))
-	w.enqueue(all)
+	w.enqueueHere(all...) // by a client that knows the cluster, as later ones are
 	pass(3 * time.Second)
 	victim := c.Masters()[2]
 	on, others := w.apart(c, all, victim)
 	late := w.begin("late", 60, confirms(time.Second, 5*time.Second))
 	_, late = w.apart(c, late, victim)
-	victim.Kill()
+	leave(victim)
 	w.enqueueHere(late...)
 	w.awaitRemoved(slices.Concat(others, late), time.Minute)
 	other := w.delays(slices.Concat(others, late))
@@ -177,7 +193,7 @@ func TestCluster_OneMasterIsAway(t *testing.T) {
 	if slow := other.quantile(0.99); slow > unhindered {
 		t.Errorf("sessions on the other masters waited too: p99 %v", slow)
 	}
-	victim.Restart()
+	come(victim)
 	back := time.Now()
 	w.awaitRemoved(on, time.Minute)
 	t.Logf("the %d sessions of the master that was away were removed %v after it was back", len(on), time.Since(back))

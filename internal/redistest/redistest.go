@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -122,6 +123,21 @@ func (s *Server) log() string {
 // Kill ends the server as kill -9 does. Its port stays its own: whoever connects is
 // refused, and no other test gets it.
 func (s *Server) Kill() { s.end(os.Kill) }
+
+// Suspend has the server hang: the system accepts connections for it, and nothing is
+// answered until Resume.
+func (s *Server) Suspend() { s.signal(syscall.SIGSTOP) }
+
+// Resume has a server go on that hangs.
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig os.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd != nil {
+		_ = s.cmd.Process.Signal(sig)
+	}
+}
 
 // Stop ends the server as an operator does.
 func (s *Server) Stop() { s.end(os.Interrupt) }

@@ -17,17 +17,13 @@ type Metrics struct {
 	Age   *prometheus.GaugeVec // queue, shard
 }
 
-// measure counts the tasks of the queues. It also makes the queues known again,
-// because a Redis that lost its data does not know them.
+// measure counts the tasks of the queues.
 func (r *Repairer) measure(ctx context.Context) {
 	if time.Since(r.measured) < measurePause {
 		return
 	}
 	r.measured = time.Now()
 	for _, q := range r.opts.Queues {
-		if err := q.Tasks.Register(ctx); err != nil {
-			r.opts.Log.Debug("registering a queue failed", "error", err)
-		}
 		sizes, err := q.Tasks.Sizes(ctx)
 		if err != nil {
 			r.opts.Metrics.forget(r.opts.Shard)

@@ -476,20 +476,6 @@ func TestMeasure_ForgetsWhatRedisDoesNotSay(t *testing.T) {
 	})
 }
 
-// A Redis that lost its data does not know the queues.
-func TestMeasure_MakesTheQueuesKnownAgain(t *testing.T) {
-	inBed(t, func(b *bed) {
-		b.while(func() {
-			time.Sleep(sweepPause + step)
-			b.Redis.FlushAll(b.Ctx)
-			time.Sleep(measurePause + sweepPause + step)
-			if names, err := b.Inspector.Queues(); err != nil || len(names) != 2 {
-				t.Errorf("asynq knows %v, %v", names, err)
-			}
-		})
-	})
-}
-
 func TestRegister_WaitsForRedis(t *testing.T) {
 	inBed(t, func(b *bed) {
 		b.RedisFails()

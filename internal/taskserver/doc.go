@@ -5,5 +5,5 @@
 // It writes no tasks, which package queue does, and it reads and writes no records.
 // Nothing that a handler returns may be personal, because Redis stores its text.
 //
-// Read server.go, then pause.go, watch.go, patient.go and logger.go.
+// Read server.go, then pause.go, watch.go, patient.go, aside.go and logger.go.
 package taskserver

@@ -32,6 +32,8 @@ type Options struct {
 	ShutdownTimeout time.Duration
 	Patience        *Patience // one for all servers of a shard
 	Watch           *Watch    // of the queue, among others; it is started before the server
+	// Sharded says that there are several shards: nothing waits for the keys of none.
+	Sharded bool
 	// Trouble is called when asynq reports that it could not do something, such as
 	// moving a task whose lease entry is lost: then the task may be in no list.
 	Trouble func()
@@ -46,12 +48,19 @@ const checkPause = 2 * time.Millisecond
 type Server struct {
 	opts   Options
 	server *asynq.Server
+	aside  *aside         // nil if there is one shard
 	runs   sync.WaitGroup // also those that asynq no longer waits for
 }
 
 // New makes a Server.
 func New(opts Options) *Server {
-	return &Server{opts: opts, server: asynq.NewServerFromRedisClient(patient{opts.Redis, opts.Patience, opts.Queue, opts.Watch.doors[opts.Queue]}, asynq.Config{
+	s := &Server{opts: opts}
+	rdb := opts.Redis
+	if opts.Sharded {
+		s.aside = newAside(rdb)
+		rdb = s.aside
+	}
+	s.server = asynq.NewServerFromRedisClient(patient{rdb, opts.Patience, opts.Queue, opts.Watch.doors[opts.Queue]}, asynq.Config{
 		Concurrency:              opts.Concurrency,
 		Queues:                   map[string]int{opts.Queue.Name(): 1},
 		BaseContext:              func() context.Context { return opts.Work },
@@ -62,11 +71,15 @@ func New(opts Options) *Server {
 		ShutdownTimeout:          opts.ShutdownTimeout,
 		Logger:                   asynqLogger{opts.Log.With("queue", opts.Queue.Name()), opts.Trouble},
 		LogLevel:                 asynq.InfoLevel,
-	})}
+	})
+	return s
 }
 
 // Start takes tasks until StopTaking or Stop.
 func (s *Server) Start() error {
+	if s.aside != nil {
+		s.aside.start()
+	}
 	if err := s.server.Start(asynq.HandlerFunc(s.handle)); err != nil {
 		return fmt.Errorf("starting the task server: %w", err)
 	}
@@ -86,6 +99,9 @@ func (s *Server) door() *door { return s.opts.Watch.doors[s.opts.Queue] }
 func (s *Server) Stop() {
 	s.door().close()
 	s.server.Shutdown()
+	if s.aside != nil {
+		s.aside.stop()
+	}
 }
 
 // Wait returns when every run has ended, also those that asynq no longer waits for.

@@ -23,6 +23,33 @@ type Watch struct {
 
 	stop    context.CancelFunc
 	looping sync.WaitGroup
+
+	mu     sync.Mutex
+	asked  time.Time // when the look under way began; zero if there is none
+	failed bool      // the last one did
+}
+
+// lookPatience is after how long a look that is not answered says that Redis is away.
+const lookPatience = 500 * time.Millisecond
+
+// Away reports whether Redis did not answer the last look, or has not answered the one
+// under way for half a second.
+func (w *Watch) Away() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed || !w.asked.IsZero() && time.Since(w.asked) > lookPatience
+}
+
+func (w *Watch) noteAsked() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = time.Now()
+}
+
+func (w *Watch) noteAnswer(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked, w.failed = time.Time{}, err != nil
 }
 
 // NewWatch makes a Watch of queues that share a slot. Trouble is called when Redis did
@@ -60,7 +87,9 @@ func (w *Watch) Stop() {
 }
 
 func (w *Watch) look(ctx context.Context) {
+	w.noteAsked()
 	standings, err := lease.Look(ctx, w.queues)
+	w.noteAnswer(err)
 	if err != nil {
 		if ctx.Err() == nil {
 			w.patience.noteRefusal()

@@ -25,34 +25,38 @@ type served struct {
 	client *asynq.Client
 	asked  *asked
 	server *Server
+	watch  *Watch
 	ran    chan time.Time
 }
 
 // inBubble runs a test beside a server that has nothing to do yet.
-func inBubble(t *testing.T, test func(s *served)) {
+func inBubble(t *testing.T, test func(s *served), hooks ...redis.Hook) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		rdb, mini := redistest.Embedded()
+		for _, hook := range hooks {
+			rdb.AddHook(hook)
+		}
 		s := &served{rdb: rdb, client: asynq.NewClientFromRedisClient(rdb), asked: new(asked), ran: make(chan time.Time, 100)}
 		rdb.AddHook(s.asked)
 		queue, patience := lease.NewQueue(rdb, testQueue), new(Patience)
-		watch := NewWatch([]*lease.Queue{queue}, patience, func() {})
+		s.watch = NewWatch([]*lease.Queue{queue}, patience, func() {})
 		s.server = New(Options{
-			Redis: rdb, Queue: queue, Concurrency: 10, Work: t.Context(), ShutdownTimeout: time.Second, Patience: patience, Watch: watch,
-			Trouble: func() {}, Log: slog.New(slog.DiscardHandler),
+			Redis: rdb, Queue: queue, Concurrency: 10, Work: t.Context(), ShutdownTimeout: time.Second, Patience: patience, Watch: s.watch,
+			Sharded: len(hooks) > 0, Trouble: func() {}, Log: slog.New(slog.DiscardHandler),
 			Handler: func(context.Context, *asynq.Task) error {
 				s.ran <- time.Now()
 				return nil
 			},
 		})
-		watch.Start()
+		s.watch.Start()
 		if err := s.server.Start(); err != nil {
 			t.Fatal(err)
 		}
 		defer func() {
 			s.server.Stop()
-			watch.Stop()
+			s.watch.Stop()
 			rdb.Close()
 			mini.Close()
 			time.Sleep(5 * time.Second) // until go-redis's own goroutines see that they are closed
@@ -170,6 +174,87 @@ func TestWatch_AStopWaitsForNoTask(t *testing.T) {
 			t.Error("a server that stops took a task")
 		}
 	})
+}
+
+// hanging is a Redis whose answers to some commands do not come.
+type hanging struct {
+	mu    sync.Mutex
+	hangs func(command string) bool
+}
+
+func (h *hanging) set(hangs func(command string) bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hangs = hangs
+}
+
+func (h *hanging) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (h *hanging) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h *hanging) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		h.mu.Lock()
+		hangs := h.hangs != nil && h.hangs(fmt.Sprint(cmd.Args()...))
+		h.mu.Unlock()
+		if !hangs {
+			return next(ctx, cmd)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Minute):
+		}
+		cmd.SetErr(context.DeadlineExceeded)
+		return context.DeadlineExceeded
+	}
+}
+
+// The keys of asynq's servers are in no shard: if their node hangs, nobody waits for it.
+func TestServer_WaitsForNoKeyOfItsServers(t *testing.T) {
+	redisHangs := new(hanging)
+	inBubble(t, func(s *served) {
+		time.Sleep(time.Second)
+		if servers, err := asynq.NewInspectorFromRedisClient(s.rdb).Servers(); err != nil || len(servers) != 1 {
+			t.Errorf("known are %+v, %v", servers, err)
+		}
+		redisHangs.set(func(command string) bool {
+			return strings.Contains(command, "asynq:servers") || strings.Contains(command, "asynq:workers")
+		})
+		for i := range 60 {
+			begun := time.Now()
+			s.enqueue(t, fmt.Sprint("task-", i))
+			if after := (<-s.ran).Sub(begun); after > watchPause+2*checkPause {
+				t.Errorf("it ran after %v", after)
+			}
+			time.Sleep(time.Second)
+		}
+		begun := time.Now()
+		s.server.Stop()
+		if took := time.Since(begun); took > 4*asideTimeout {
+			t.Errorf("the stop took %v", took)
+		}
+	}, redisHangs)
+}
+
+func TestWatch_SaysThatRedisIsAway(t *testing.T) {
+	redisHangs := new(hanging)
+	inBubble(t, func(s *served) {
+		time.Sleep(time.Second)
+		if s.watch.Away() {
+			t.Error("away, though it answers")
+		}
+		redisHangs.set(func(command string) bool { return strings.HasPrefix(command, "eval") })
+		time.Sleep(watchPause + lookPatience + time.Millisecond)
+		if !s.watch.Away() {
+			t.Error("it does not say that a look is not answered")
+		}
+		redisHangs.set(nil)
+		time.Sleep(time.Minute + watchPause)
+		if s.watch.Away() {
+			t.Error("away, though it answers again")
+		}
+	}, redisHangs)
 }
 
 // The servers must learn of a Redis that takes no notes, or they would act on their
