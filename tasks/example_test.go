@@ -162,6 +162,34 @@ func ExampleNewFollowTask() {
 	// a duplicate: true
 }
 
+// The workers have SHARDS=8, so that the task needs the queue of its session's shard.
+func ExampleFollowQueue() {
+	rdb, server := redistest.Embedded()
+	defer server.Close()
+	defer rdb.Close()
+	client := asynq.NewClientFromRedisClient(rdb)
+
+	session := tasks.Session{Token: "1c5cd62c", Method: tasks.MobileID}
+	task, err := tasks.NewFollowTask(session, tasks.DefaultRetention)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	queue, err := tasks.FollowQueue(8, session)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	info, err := client.EnqueueContext(context.Background(), task, asynq.Queue(queue))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(info.Queue, info.ID)
+	// Output:
+	// identwatch-5}:follow default:1c5cd62c
+}
+
 // All faults are reported together, by field, and without the refused values.
 func ExampleSession_Validate() {
 	err := tasks.Session{

@@ -1,6 +1,8 @@
 package tasks
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -85,5 +87,55 @@ func TestNewTask_RefusesAnInvalidSession(t *testing.T) {
 	task, err := NewFollowTask(Session{Token: ".."}, 0)
 	if got := fields(t, err); len(got) != 2 || task != nil {
 		t.Errorf("got the fields %q and a task %v", got, task)
+	}
+}
+
+// What an application enqueues itself is where its Client, and the workers, look for it.
+func TestFollowQueue_IsWhereTheClientFindsTheTask(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		client, err := NewClient(ClientConfig{Redis: rdb, Shards: 8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, seen := asynq.NewClientFromRedisClient(rdb), make(map[string]bool)
+		for i := range 40 {
+			s := valid()
+			s.Token = fmt.Sprint("token", i)
+			task, err := NewFollowTask(s, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name, err := FollowQueue(8, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[name] = true
+			if _, err := own.EnqueueContext(t.Context(), task, asynq.Queue(name)); err != nil {
+				t.Fatal(err)
+			}
+			if status, err := client.Status(t.Context(), s.Account, s.Token); err != nil || status.State != Waiting {
+				t.Errorf("%s in %s: %v, %v", s.Token, name, status.State, err)
+			}
+		}
+		if len(seen) != 8 {
+			t.Errorf("they are in %v", seen)
+		}
+	})
+}
+
+func TestFollowQueue_RefusesWhatCannotBe(t *testing.T) {
+	t.Parallel()
+	if name, err := FollowQueue(1, valid()); err != nil || name != queue.Follow {
+		t.Errorf("one shard: %q, %v", name, err)
+	}
+	for _, n := range []int{-1, 0, 257} {
+		if name, err := FollowQueue(n, valid()); name != "" || err == nil || !strings.Contains(err.Error(), "there are 1 to 256 shards") {
+			t.Errorf("%d shards: %q, %v", n, name, err)
+		}
+	}
+	invalid := new(ValidationError)
+	if name, err := FollowQueue(8, Session{}); name != "" || !errors.As(err, &invalid) {
+		t.Errorf("no session: %q, %v", name, err)
 	}
 }
