@@ -13,6 +13,7 @@ import (
 	"github.com/identwatch/identwatch/internal/doctor"
 	"github.com/identwatch/identwatch/internal/marksign"
 	"github.com/identwatch/identwatch/internal/settings"
+	"github.com/identwatch/identwatch/internal/shards"
 	"github.com/identwatch/identwatch/tasks"
 )
 
@@ -30,7 +31,8 @@ func newDoctor() *cobra.Command {
   Redis          answers, is new enough, and is safe to keep sessions in
   Redis access   it asks for a password, and nobody on the way reads along
   clock          this machine's and that of Redis agree
-  workers        they run, and no queue is paused
+  shards         there are as many as SHARDS says, each on a master that answers
+  workers        they run, serve each shard, and no queue is paused
   MarkSign       is reached, and takes the access token
   callback       takes a test event, which is signed and is of no session
   signature      what is signed verifies with the account's own keys
@@ -123,7 +125,13 @@ func examined(cfg config.Serve) (doctor.Options, error) {
 		opts.Accounts = append(opts.Accounts, patient)
 	}
 	opts.Redis, err = tasks.OpenRedis(settings.WithSetting(cfg.RedisURL.Reveal(), "max_retries", "-1")) // once shows it
-	return opts, err
+	if err != nil {
+		return doctor.Options{}, err
+	}
+	if opts.Shards, err = shards.New(cfg.Shards, opts.Redis); err != nil {
+		return doctor.Options{}, errors.Join(fmt.Errorf("SHARDS %w", err), opts.Redis.Close())
+	}
+	return opts, nil
 }
 
 func examinedAccount(a settings.Account) (doctor.Account, error) {

@@ -46,10 +46,10 @@ func TestDoctor_FindsARunningServiceWell(t *testing.T) {
 	_, base := startServe(t)
 	eventually(t, "readiness", func() bool { return isReady(t, base) })
 	code, stdout, stderr := exec(t, "", "doctor")
-	if code != exitDone || stderr != "" || !strings.HasSuffix(stdout, "\n\n9 ok\n") || !strings.Contains(stdout, "1 worker runs") {
+	if code != exitDone || stderr != "" || !strings.HasSuffix(stdout, "\n\n10 ok\n") || !strings.Contains(stdout, "1 worker runs") {
 		t.Errorf("exit %d, %s%s", code, stdout, stderr)
 	}
-	want := "configuration: ok, redis: ok, redis_access: ok, clock: ok, workers: ok, marksign default: ok, callback default: skipped, signature default: ok, api_keys default: ok"
+	want := "configuration: ok, redis: ok, redis_access: ok, clock: ok, shards: ok, workers: ok, marksign default: ok, callback default: skipped, signature default: ok, api_keys default: ok"
 	if report := examinedJSON(t, exitDone, "--no-callback"); byName(report) != want || report.Status != doctor.OK {
 		t.Errorf("%s: %+v", report.Status, report.Checks)
 	}
@@ -72,7 +72,7 @@ func TestDoctor_ExaminesEachAccount(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	report := examinedJSON(t, exitFailed)
-	want := "configuration: ok, redis: warning, redis_access: warning, clock: ok, workers: warning, marksign shop: ok, callback shop: ok, signature shop: ok, api_keys shop: ok, " +
+	want := "configuration: ok, redis: warning, redis_access: warning, clock: ok, shards: ok, workers: warning, marksign shop: ok, callback shop: ok, signature shop: ok, api_keys shop: ok, " +
 		"marksign crm: failed, callback crm: failed, signature crm: ok, api_keys crm: ok"
 	if got := byName(report); got != want || report.Status != doctor.Failed {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -84,7 +84,7 @@ func TestDoctor_ExaminesEachAccount(t *testing.T) {
 	for _, shown := range []string{
 		"\nok       MarkSign (shop)   ", "\nfailed   MarkSign (crm)    ", ": invalid access token\n", "-> write the access token", "in ", ": HTTP 401\n",
 		"2 accounts: shop, crm", "1 key for the HTTP API", "none: the HTTP API is off", "with the secret, and with the public key",
-		"\n\n2 failed, 3 warning, 8 ok\n",
+		"\n\n2 failed, 3 warning, 9 ok\n",
 	} {
 		if !strings.Contains(stdout, shown) {
 			t.Errorf("lacks %q:\n%s", shown, stdout)

@@ -29,7 +29,7 @@ func lockedCluster(t *testing.T, args ...string) (*redistest.Cluster, *redis.Clu
 func TestExamine_FindsAClusterWell(t *testing.T) {
 	t.Parallel()
 	_, rdb := lockedCluster(t, "--appendonly", "yes")
-	startWorkers(t, rdb, queues...)
+	startWorkers(t, rdb, kinds...)
 	checks, text := newPractice(t, rdb).examine()
 	for name, want := range map[string]string{
 		"redis": "cluster with masters: 3, version ", "redis_access": "Redis asks for a password", "clock": "this machine's clock is ", "workers": "1 worker runs",
@@ -38,7 +38,7 @@ func TestExamine_FindsAClusterWell(t *testing.T) {
 			t.Errorf("%s: %+v", name, c)
 		}
 	}
-	if !strings.Contains(text, "\n8 ok\n") {
+	if !strings.Contains(text, "\n9 ok\n") {
 		t.Errorf("the report:\n%s", text)
 	}
 }

@@ -1,4 +1,4 @@
-// Package doctor examines what a service of identwatch needs: Redis, the clock,
+// Package doctor examines what a service of identwatch needs: Redis, the clock, shards,
 // workers, and for each account MarkSign, the callback and the signatures. Every
 // check ends in words that are safe to show: without a secret, without a path or
 // a query of a URL, without anything personal.
@@ -7,7 +7,7 @@
 // that it posts to each callback.
 //
 // Read doctor.go (all checks), report.go (what they say), then a file for each subject: redis.go, access.go, clock.go,
-// workers.go, account.go, marksign.go, callback.go.
+// shards.go, workers.go, account.go, marksign.go, callback.go.
 package doctor
 
 import (
@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/identwatch/identwatch/internal/session"
 )
 
 const (
@@ -31,6 +33,8 @@ type Options struct {
 	// Redis is the service's. The caller closes it, which also ends what a check
 	// that was out of time left behind. Required.
 	Redis redis.UniversalClient
+	// Shards are those of the service's SHARDS. Zero: one.
+	Shards session.Shards
 	// Accounts are those of the service.
 	Accounts []Account
 	// SkipCallback posts no test event.
@@ -42,7 +46,7 @@ type Options struct {
 
 // How many checks there are of the service, and of each account.
 const (
-	serviceChecks = 4
+	serviceChecks = 5
 	accountChecks = 4
 )
 
@@ -55,7 +59,7 @@ func Examine(ctx context.Context, opts Options) []Check {
 	checks := make([]Check, serviceChecks+accountChecks*len(opts.Accounts))
 	e := &exam{progress: opts.Progress, total: len(checks)}
 	var all sync.WaitGroup
-	all.Go(func() { e.service(ctx, opts.Redis, checks[:serviceChecks]) })
+	all.Go(func() { e.service(ctx, opts, checks[:serviceChecks]) })
 	for i, a := range opts.Accounts {
 		of := checks[serviceChecks+accountChecks*i:]
 		all.Go(func() { of[0] = e.check("marksign", a.Name, func() finding { return a.askMarkSign(ctx) }) })

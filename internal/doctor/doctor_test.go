@@ -167,11 +167,11 @@ func TestExamine_FindsAServiceWell(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--maxmemory-policy", "noeviction", "--requirepass", redisPassword)
 	rdb := locked(t, server)
-	startWorkers(t, rdb, queues...)
+	startWorkers(t, rdb, kinds...)
 	p := newPractice(t, rdb)
 	var made atomic.Int64
 	p.opts.Progress = func(_, total int) {
-		if made.Add(1); total != 8 {
+		if made.Add(1); total != 9 {
 			t.Errorf("%d checks are to be made", total)
 		}
 	}
@@ -189,7 +189,7 @@ func TestExamine_FindsAServiceWell(t *testing.T) {
 	if len(events) != 1 || refused != 0 || events[0].Type != webhook.Test || events[0].Count != 1 || !strings.HasPrefix(events[0].ID, "evt_test_") {
 		t.Errorf("the receiver got %+v, and refused %d", events, refused)
 	}
-	if made.Load() != 8 || !strings.Contains(text, "\n8 ok\n") {
+	if made.Load() != 9 || !strings.Contains(text, "\n9 ok\n") {
 		t.Errorf("%d checks were told of:\n%s", made.Load(), text)
 	}
 	if len(p.sim.Sessions()) != 0 {

@@ -50,7 +50,7 @@ func answering(status int, kind, body string) http.Handler {
 func TestExamine_FindsWhatIsIll(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--requirepass", redisPassword)
-	startWorkers(t, locked(t, server), queues...)
+	startWorkers(t, locked(t, server), kinds...)
 	const gone = "http://127.0.0.1:1"
 	for name, row := range map[string]struct {
 		harm   func(p *practice, a *Account)

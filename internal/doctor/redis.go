@@ -17,10 +17,11 @@ import (
 
 // service makes the checks that Redis answers. If Redis cannot be used, it is
 // asked once.
-func (e *exam) service(ctx context.Context, rdb redis.UniversalClient, into []Check) {
+func (e *exam) service(ctx context.Context, opts Options, into []Check) {
 	var masters []redisinfo.Master // those that answer
+	var allAnswer bool
 	into[0] = e.check("redis", "", func() (f finding) {
-		f, masters = askRedis(ctx, rdb)
+		f, masters, allAnswer = askRedis(ctx, opts.Redis)
 		return f
 	})
 	for i, question := range []struct {
@@ -29,7 +30,8 @@ func (e *exam) service(ctx context.Context, rdb redis.UniversalClient, into []Ch
 	}{
 		{"redis_access", func() finding { return askAccess(ctx, masters) }},
 		{"clock", func() finding { return askClock(ctx, masters) }},
-		{"workers", func() finding { return askWorkers(ctx, rdb) }},
+		{"shards", func() finding { return askShards(ctx, opts.Redis, opts.Shards, masters) }},
+		{"workers", func() finding { return askWorkers(ctx, opts.Redis, opts.Shards, allAnswer) }},
 	} {
 		into[1+i] = e.check(question.name, "", func() finding {
 			if masters == nil {
@@ -41,10 +43,10 @@ func (e *exam) service(ctx context.Context, rdb redis.UniversalClient, into []Ch
 }
 
 // askRedis also returns the masters that answer: one, or those of a cluster.
-func askRedis(ctx context.Context, rdb redis.UniversalClient) (f finding, masters []redisinfo.Master) {
+func askRedis(ctx context.Context, rdb redis.UniversalClient) (f finding, masters []redisinfo.Master, all bool) {
 	states, err := within(ctx, func(ctx context.Context) ([]redisinfo.State, error) { return redisinfo.ReadAll(ctx, rdb) })
 	if err != nil {
-		return unreachable(err), nil
+		return unreachable(err), nil, false
 	}
 	var silent []string
 	for _, s := range states {
@@ -56,11 +58,11 @@ func askRedis(ctx context.Context, rdb redis.UniversalClient) (f finding, master
 	}
 	pings, err := askEach(ctx, masters, measurePing)
 	if err != nil {
-		return unreachable(err), nil
+		return unreachable(err), nil, false
 	}
 	flaws, err := redisinfo.Check(rdb, states)
 	if err != nil {
-		return failedBy(err, "let REDIS_URL name a Redis that will do"), masters
+		return failedBy(err, "let REDIS_URL name a Redis that will do"), masters, silent == nil
 	}
 	f = finding{OK, describe(states) + ", PING in " + brief(slices.Max(pings)), ""}
 	var advice []string
@@ -75,7 +77,7 @@ func askRedis(ctx context.Context, rdb redis.UniversalClient) (f finding, master
 		advice = append([]string{"see that each master runs and has a replica, which takes over when the master is down"}, advice...)
 	}
 	f.advice = strings.Join(advice, "; ")
-	return f, masters
+	return f, masters, silent == nil
 }
 
 // unreachable is what Redis comes to if it does not answer, or will not have us.

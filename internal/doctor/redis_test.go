@@ -32,12 +32,12 @@ func TestExamine_WithoutRedisAsksItOnce(t *testing.T) {
 		if c := checks["redis"]; c.Status != Failed || !strings.Contains(c.Detail, want) || !strings.Contains(c.Advice, "REDIS_URL") {
 			t.Errorf("%s: %+v", want, c)
 		}
-		for _, name := range []string{"redis_access", "clock", "workers"} {
+		for _, name := range []string{"redis_access", "clock", "shards", "workers"} {
 			if c := checks[name]; c.Status != Skipped || c.Detail != "Redis cannot be used" {
 				t.Errorf("%s: %+v", name, c)
 			}
 		}
-		if checks["marksign"].Status != OK || checks["callback"].Status != OK || !strings.HasSuffix(strings.TrimSpace(strings.SplitAfter(text, "skipped\n")[0]), "1 failed, 4 ok, 3 skipped") {
+		if checks["marksign"].Status != OK || checks["callback"].Status != OK || !strings.HasSuffix(strings.TrimSpace(strings.SplitAfter(text, "skipped\n")[0]), "1 failed, 4 ok, 4 skipped") {
 			t.Errorf("the accounts mind:\n%s", text)
 		}
 	}

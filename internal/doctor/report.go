@@ -22,7 +22,7 @@ const (
 
 // Check is one thing that was looked at. Nothing in it is secret or personal.
 type Check struct {
-	// Name is configuration, redis, redis_access, clock, workers, marksign, callback, signature
+	// Name is configuration, redis, redis_access, clock, shards, workers, marksign, callback, signature
 	// or api_keys.
 	Name string `json:"name"`
 	// Account is "" for what is of the whole service.

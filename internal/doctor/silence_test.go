@@ -57,7 +57,7 @@ func TestExamine_WaitsForNobodyForLong(t *testing.T) {
 		if took := time.Since(began); took != callTimeout {
 			t.Errorf("it took %v", took)
 		}
-		for i, want := range map[int]string{0: "no answer within 5s", 4: "marksign.example: timed out", 5: "hooks.example: timed out after 5.0 s"} {
+		for i, want := range map[int]string{0: "no answer within 5s", 5: "marksign.example: timed out", 6: "hooks.example: timed out after 5.0 s"} {
 			if c := checks[i]; c.Status != Failed || c.Detail != want || c.DurationMS != 5000 || c.Advice == "" {
 				t.Errorf("%+v", c)
 			}

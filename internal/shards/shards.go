@@ -44,7 +44,24 @@ var ErrOther = errors.New("SHARDS differs from what this Redis was begun with")
 // Agree writes the number of shards into Redis if none is there. The error is ErrOther,
 // which says what to do, or what Redis answered.
 func Agree(ctx context.Context, rdb redis.UniversalClient, own session.Shards) error {
-	n, err := agreed(ctx, rdb, own.Count())
+	n, err := begun(ctx, rdb, own.Count())
+	if err == nil && n == "" {
+		n, err = begin(ctx, rdb, own.Count())
+	}
+	return compare(n, err, own)
+}
+
+// Check is Agree for those who change nothing: a Redis that nobody has begun has no
+// number, and any is right.
+func Check(ctx context.Context, rdb redis.UniversalClient, own session.Shards) error {
+	n, err := begun(ctx, rdb, own.Count())
+	if err == nil && n == "" {
+		return nil
+	}
+	return compare(n, err, own)
+}
+
+func compare(n string, err error, own session.Shards) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading the number of shards: %w", err)
@@ -54,19 +71,25 @@ func Agree(ctx context.Context, rdb redis.UniversalClient, own session.Shards) e
 	return nil
 }
 
-// agreed is what Redis has, after it was offered our number.
-func agreed(ctx context.Context, rdb redis.UniversalClient, own int) (string, error) {
+// begun is the number that Redis has, or "".
+func begun(ctx context.Context, rdb redis.UniversalClient, own int) (string, error) {
 	n, err := rdb.Get(ctx, key).Result()
 	if !errors.Is(err, redis.Nil) {
 		return n, err
 	}
-	if own > 1 {
-		// A release that knew no shards wrote no number.
-		older, err := rdb.SIsMember(ctx, "asynq:queues", "identwatch-follow").Result()
-		if err != nil || older {
-			return "1", err
-		}
+	if own == 1 {
+		return "", nil
 	}
+	// A release that knew no shards wrote no number.
+	older, err := rdb.SIsMember(ctx, "asynq:queues", "identwatch-follow").Result()
+	if err != nil || older {
+		return "1", err
+	}
+	return "", nil
+}
+
+// begin is what Redis has after it was offered our number.
+func begin(ctx context.Context, rdb redis.UniversalClient, own int) (string, error) {
 	if err := rdb.SetNX(ctx, key, own, 0).Err(); err != nil {
 		return "", err
 	}

@@ -77,6 +77,28 @@ func TestAgree_TellsTroubleFromAnotherNumber(t *testing.T) {
 	}
 }
 
+func TestCheck_ChangesNothing(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		check := func(when string, wants map[int]bool) {
+			t.Helper()
+			for n, isRight := range wants {
+				if err := Check(t.Context(), rdb, of(t, n)); (err == nil) != isRight || err != nil && !errors.Is(err, ErrOther) {
+					t.Errorf("%s, %d shards: %v", when, n, err)
+				}
+			}
+		}
+		check("nobody has begun it", map[int]bool{1: true, 8: true})
+		rdb.SAdd(t.Context(), "asynq:queues", "identwatch-follow")
+		check("an older release has begun it", map[int]bool{1: true, 8: false})
+		if rdb.Exists(t.Context(), key).Val() != 0 {
+			t.Error("it wrote a number")
+		}
+		rdb.Set(t.Context(), key, 8, 0)
+		check("begun with 8", map[int]bool{1: false, 8: true, 4: false})
+	})
+}
+
 func TestNew_HasADefaultForEachRedis(t *testing.T) {
 	t.Parallel()
 	plain := redis.NewClient(&redis.Options{})
