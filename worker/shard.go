@@ -8,6 +8,7 @@ import (
 	"github.com/identwatch/identwatch/internal/deliver"
 	"github.com/identwatch/identwatch/internal/follow"
 	"github.com/identwatch/identwatch/internal/lease"
+	"github.com/identwatch/identwatch/internal/queue"
 	"github.com/identwatch/identwatch/internal/remove"
 	"github.com/identwatch/identwatch/internal/repair"
 	"github.com/identwatch/identwatch/internal/session"
@@ -43,13 +44,17 @@ func (w *Worker) newShard(of session.Shard) *shard {
 		Tasks: following, Records: w.records.HeldBy(w.holder), Lease: o.Lease, Limit: w.part(o.FollowLimit), Accounts: len(w.accounts),
 		Polls: w.part(o.PollWorkers), Posts: w.part(o.DeliveryConcurrency), Hands: w.part(handWorkers), Removals: w.part(removeWorkers), Log: w.log,
 	})
+	var stray *lease.Queue // one shard looks after it
+	if n == 0 && w.layout.Count() > 1 {
+		stray = lease.NewQueue(o.Redis, queue.Follow)
+	}
 	sh.repairer = repair.New(repair.Options{
 		Queues: []repair.Queue{
 			{Tasks: following, LongestPause: maxLease, Spread: time.Second},
 			{Tasks: delivering, LongestPause: deliver.LongestPause, Spread: time.Minute, Scheduled: true},
 			{Tasks: removing, LongestPause: remove.LongestPause, Spread: time.Minute, Scheduled: true},
 		},
-		Shard: of, Records: w.records, Tasks: w.tasks, Metrics: w.metrics.Repair, Log: w.log,
+		Stray: stray, Shard: of, Records: w.records, Tasks: w.tasks, Metrics: w.metrics.Repair, Log: w.log,
 	})
 	sh.watch = taskserver.NewWatch([]*lease.Queue{following, delivering, removing}, sh.patience, sh.repairer.Suspect)
 	sh.servers = []*taskserver.Server{

@@ -6,12 +6,13 @@
 //
 // Read repair.go (the loop, and what it does each second), search.go (the seldom
 // looks at everything), redeliveries.go (what an operator asked for), measure.go (the
-// counts).
+// counts), stray.go (tasks in a queue that nobody serves).
 package repair
 
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,9 +40,12 @@ type Queue struct {
 	Scheduled bool
 }
 
-// Options say what is looked after. All are required.
+// Options say what is looked after. All are required but Stray.
 type Options struct {
-	Queues  []Queue
+	Queues []Queue
+	// Stray is a queue that nobody serves, and that applications may take for one of
+	// ours. Nil: there is none.
+	Stray   *lease.Queue
 	Shard   session.Shard // theirs
 	Records *outcome.Store
 	Tasks   queue.List
@@ -77,6 +81,11 @@ func (r *Repairer) Suspect() { r.suspected.Store(true) }
 
 // Run repairs until ctx ends.
 func (r *Repairer) Run(ctx context.Context) {
+	if r.opts.Stray != nil {
+		var beside sync.WaitGroup
+		defer beside.Wait()
+		beside.Go(func() { r.watchStray(ctx) })
+	}
 	tick := time.NewTicker(sweepPause)
 	defer tick.Stop()
 	for {

@@ -501,3 +501,29 @@ func TestRegister_EndsWithItsContext(t *testing.T) {
 		b.RedisIsBack()
 	})
 }
+
+// A task in the queue of a Redis with one shard would wait forever, and nobody would know.
+func TestRun_WarnsOfTasksInAQueueThatNobodyServes(t *testing.T) {
+	const warning = "tasks wait in a queue that no worker serves"
+	inBed(t, func(b *bed) {
+		b.opts.Stray = lease.NewQueue(b.Redis, "identwatch-follow")
+		b.while(func() {
+			time.Sleep(2*strayPause + step) // the worker looks at whole minutes
+			if n := b.Logged(warning); n != 0 {
+				t.Errorf("warned %d times of nothing", n)
+			}
+			if err := b.Tasks.EnsureFollow(b.Ctx, jobOf("stray")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3 * strayPause)
+			if n := b.Logged(warning); n != 3 || !strings.Contains(b.Logs(), "queue=identwatch-follow tasks=1") {
+				t.Errorf("warned %d times in three minutes:\n%s", n, b.Logs())
+			}
+			b.Redis.FlushAll(b.Ctx)
+			time.Sleep(2 * strayPause)
+			if n := b.Logged(warning); n != 3 {
+				t.Errorf("warned %d times of what is gone", n-3)
+			}
+		})
+	})
+}
