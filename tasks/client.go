@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/identwatch/identwatch/internal/admin"
+	"github.com/identwatch/identwatch/internal/redisnode"
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/internal/shards"
 )
@@ -73,7 +74,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		opened.AddHook(quiet{&c.dial})
+		redisnode.AddHook(opened, quiet{&c.dial})
 		c.redis, c.owned = opened, true
 	}
 	var err error

@@ -79,7 +79,11 @@ func explain(c call, err error, dial *dialError) error {
 	case isDial:
 		text = failed.Error() + see
 	default:
-		text = "Redis did not answer (" + strings.TrimPrefix(innerDial(err), evalError) + ")" + see
+		said := strings.TrimPrefix(innerDial(err), evalError)
+		if !strings.HasPrefix(said, unreachable) { // else it is a dialError, of which a script keeps the text
+			said = "Redis did not answer (" + said + ")"
+		}
+		text = said + see
 	}
 	return &troubleError{c.doing, text + "; " + c.doubt, err}
 }
@@ -175,7 +179,9 @@ func (quiet) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPi
 // dialError says why there is no connection.
 type dialError struct{ cause error }
 
-func (e *dialError) Error() string { return "Redis cannot be reached: " + innerDial(e.cause) }
+const unreachable = "Redis cannot be reached: "
+
+func (e *dialError) Error() string { return unreachable + innerDial(e.cause) }
 
 // Unwrap returns the cause, as a list because go-redis unwraps what a new
 // connection fails with, and drops the rest.

@@ -19,6 +19,7 @@ import (
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/poll"
 	"github.com/identwatch/identwatch/internal/queue"
+	"github.com/identwatch/identwatch/internal/redisnode"
 	"github.com/identwatch/identwatch/internal/remove"
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/internal/settle"
@@ -72,7 +73,7 @@ func New(opts Options) (*Worker, error) {
 	if opts.Metrics != nil {
 		opts.Metrics.MustRegister(metrics.Standing{Followed: w.followed, Rejected: w.rejected, Circuits: w.hosts.States, Waiting: w.hosts.Waiting})
 	}
-	opts.Redis.AddHook(metrics.RedisHook{Errors: w.metrics.RedisErrors})
+	redisnode.AddHook(opts.Redis, metrics.RedisHook{Errors: w.metrics.RedisErrors})
 	return w, nil
 }
 

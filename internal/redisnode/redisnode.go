@@ -1,5 +1,8 @@
 // Package redisnode finds the node of a Redis Cluster that has a key, for what go-redis
-// sends to any node otherwise: SCAN, INFO, and WAIT, which is about one connection.
+// sends to any node otherwise: SCAN, INFO, and WAIT, which is about one connection. It
+// also has hooks called when a node is dialled.
+//
+// Read redisnode.go (the node of a key), then hook.go.
 package redisnode
 
 import (
