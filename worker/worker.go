@@ -19,6 +19,7 @@ import (
 	"github.com/identwatch/identwatch/internal/outcome"
 	"github.com/identwatch/identwatch/internal/poll"
 	"github.com/identwatch/identwatch/internal/queue"
+	"github.com/identwatch/identwatch/internal/redisinfo"
 	"github.com/identwatch/identwatch/internal/redisnode"
 	"github.com/identwatch/identwatch/internal/remove"
 	"github.com/identwatch/identwatch/internal/session"
@@ -77,12 +78,13 @@ func New(opts Options) (*Worker, error) {
 	return w, nil
 }
 
-// Ready returns nil while the worker runs and Redis answers it.
+// Ready returns nil while the worker runs and Redis answers it. Of a cluster one master
+// that answers is enough: the worker goes on with the sessions that it has.
 func (w *Worker) Ready(ctx context.Context) error {
 	if !w.running.Load() {
 		return errors.New("the worker is not running")
 	}
-	if err := w.opts.Redis.Ping(ctx).Err(); err != nil {
+	if err := redisinfo.Ping(ctx, w.opts.Redis); err != nil {
 		return errors.New("Redis does not answer") //nolint:staticcheck // Redis is a name
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/identwatch/identwatch/internal/admin"
 	"github.com/identwatch/identwatch/internal/config"
+	"github.com/identwatch/identwatch/internal/redisinfo"
 	"github.com/identwatch/identwatch/internal/session"
 	"github.com/identwatch/identwatch/internal/settings"
 	"github.com/identwatch/identwatch/internal/shards"
@@ -74,12 +75,19 @@ func checkAccount(account string) error {
 // redisTimeout bounds the question whether Redis can be used.
 const redisTimeout = 5 * time.Second
 
-// explainRedis says of an error, where it is so, that Redis cannot be used.
+// explainRedis says of an error, if it is so, that Redis cannot be used, or a master of
+// the cluster cannot.
 func explainRedis(ctx context.Context, rdb redis.UniversalClient, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
 	defer cancel()
-	if cause := rdb.Ping(ctx).Err(); cause != nil {
+	if cause := redisinfo.Ping(ctx, rdb); cause != nil {
 		return fmt.Errorf("Redis at REDIS_URL cannot be used: %w", cause) //nolint:staticcheck // Redis is a name
+	}
+	masters, _ := redisinfo.ReadAll(ctx, rdb)
+	for _, m := range masters {
+		if m.Err != nil {
+			return fmt.Errorf("a master of the cluster at REDIS_URL cannot be used, and the sessions of its shards wait: %w", m.Err)
+		}
 	}
 	return err
 }

@@ -183,6 +183,20 @@ func TestInspecting_SaysWhereRedisIsDown(t *testing.T) {
 	}
 }
 
+func TestInspecting_SaysThatAMasterIsDown(t *testing.T) {
+	cluster := redistest.StartCluster(t, 3, 0)
+	t.Setenv("REDIS_URL", cluster.URL())
+	if code, _, stderr := exec(t, "", "status", "unknown"); code != exitFailed || strings.Contains(stderr, "REDIS_URL") {
+		t.Fatalf("exit %d, %s", code, stderr)
+	}
+	away := cluster.MasterOf("asynq:workers") // of shards 1 and 5
+	away.Kill()
+	code, stdout, stderr := exec(t, "", "sessions")
+	if code != exitFailed || !strings.Contains(stderr, "a master of the cluster at REDIS_URL cannot be used") || !strings.Contains(stderr, away.Addr) {
+		t.Errorf("exit %d, %s%s", code, stdout, stderr)
+	}
+}
+
 func TestSessions_StopsWhereTheOutputIsGone(t *testing.T) {
 	server := redistest.Start(t)
 	environmentOf(t, map[string]string{"REDIS_URL": server.URL()})

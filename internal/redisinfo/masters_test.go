@@ -121,3 +121,27 @@ func twoMasters(a, b string) func(context.Context) ([]redis.ClusterSlot, error) 
 		}, nil
 	}
 }
+
+func TestPing_OneMasterIsEnough(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0)
+	rdb := cluster.Client()
+	for i, node := range cluster.Nodes {
+		if err := Ping(t.Context(), rdb); err != nil {
+			t.Errorf("with %d of 3 masters down: %v", i, err)
+		}
+		node.Kill()
+	}
+	if Ping(t.Context(), rdb) == nil {
+		t.Error("no master is up, and one answers")
+	}
+	one := redistest.Start(t)
+	plain := one.Client()
+	if err := Ping(t.Context(), plain); err != nil {
+		t.Error(err)
+	}
+	one.Kill()
+	if Ping(t.Context(), plain) == nil {
+		t.Error("a Redis that is down answers")
+	}
+}

@@ -1,7 +1,8 @@
 // Package redisinfo reads what Redis says of itself with INFO, and judges whether it
 // is fit to keep the promises of the service. It changes nothing in Redis.
 //
-// Read redisinfo.go, then masters.go (of a cluster, each is asked) and check.go.
+// Read redisinfo.go, then masters.go (of a cluster, each is asked), ping.go (whether one
+// answers) and check.go.
 package redisinfo
 
 import (
