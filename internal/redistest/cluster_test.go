@@ -120,6 +120,24 @@ func TestCluster_MovesASlotWhileItIsUsed(t *testing.T) {
 	c.AwaitReady()
 }
 
+func TestDump_HoldsWhatEachMasterHas(t *testing.T) {
+	t.Parallel()
+	c := StartCluster(t, 3, 1)
+	rdb := c.Client()
+	for i := range 30 {
+		write(t, rdb, fmt.Sprint("key", i), "x")
+	}
+	text, err := Dump(t.Context(), rdb)
+	if err != nil || strings.Count(text, "\n") != 30 {
+		t.Fatalf("%v:\n%s", err, text)
+	}
+	for i := range 30 {
+		if !strings.Contains(text, fmt.Sprintf("key%d = x\n", i)) {
+			t.Errorf("lacks key%d", i)
+		}
+	}
+}
+
 // write and read go on while the cluster changes.
 func write(t *testing.T, rdb *redis.ClusterClient, key, value string) {
 	t.Helper()

@@ -189,9 +189,26 @@ func Each(t *testing.T, test func(t *testing.T, rdb *redis.Client)) {
 	})
 }
 
-// Dump returns everything that Redis holds, as redis-cli would show it, for a
-// search of what must not be there.
+// Dump returns everything that Redis, or each master of a cluster, holds, as redis-cli
+// would show it, for a search of what must not be there.
 func Dump(ctx context.Context, rdb redis.UniversalClient) (string, error) {
+	cluster, isCluster := rdb.(*redis.ClusterClient)
+	if !isCluster {
+		return dumpNode(ctx, rdb)
+	}
+	var mu sync.Mutex
+	var all strings.Builder
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		text, err := dumpNode(ctx, node)
+		mu.Lock()
+		defer mu.Unlock()
+		all.WriteString(text)
+		return err
+	})
+	return all.String(), err
+}
+
+func dumpNode(ctx context.Context, rdb redis.UniversalClient) (string, error) {
 	var b strings.Builder
 	keys := rdb.Scan(ctx, 0, "*", 1000).Iterator()
 	for keys.Next(ctx) {
