@@ -552,13 +552,13 @@ func (c *simCase) checkPrompt() {
 	if c.world.log.find(c.visit.accepted.Add(-time.Second), by, []string{simAccounts[c.visit.account], c.visit.receiver(), c.visit.token, c.visit.tag()}, redisIll, redisLost, clockMoved, markSignIll, tokenChanged, receiverIll, operatorDid) != nil {
 		return
 	}
+	c.seesAbsence("a session was to be prompt", c.visit.accepted, by)
 	for _, p := range c.world.processes {
 		if p.begins().After(c.visit.accepted) && p.begins().Before(by) || !p.diedAt.IsZero() && p.diedAt.After(c.visit.accepted.Add(-time.Minute)) && p.diedAt.Before(by) ||
 			c.world.log.find(c.visit.accepted.Add(-30*time.Second), by, []string{p.name}, wasFrozen, wayDisturbed, wasStopped, wasKilled, stopCutShort) != nil || p.with.limit < 10 || p.with.polls < 4 || p.with.posts < 4 {
 			return
 		}
 	}
-	c.seesAbsence("a session was prompt", c.visit.accepted, by)
 	if c.visit.rewritten || !slices.ContainsFunc(c.posts, func(p *simPost) bool { return p.acknowledged() && !p.end.After(by) }) {
 		if !c.visit.rewritten {
 			c.broken(promiseOthers, "its outcome was there at %s, and no event by %s, though nothing hindered it", c.world.log.since(from), c.world.log.since(by))

@@ -36,10 +36,14 @@ func (s simStep) tag() string {
 func (d simDice) shards() {
 	d.Rand = rand.New(rand.NewPCG(d.plan.Seed, 11))
 	d.plan.Shards = 1
-	if d.chance(75) {
+	if d.chance(90) { // each shard has servers of its own, which take time
 		return
 	}
-	d.plan.Shards = pickOne(d, 2, 3, 8)
+	d.plan.Shards = pickOne(d, 2, 2, 2, 3, 3, 8)
+	if d.chance(60) {
+		d.quiet()
+		return
+	}
 	if d.chance(30) {
 		d.plan.Steps = append(d.plan.Steps, simStep{at: d.upTo(d.long), do: "a worker with other shards", settings: d.settings()})
 	}
@@ -51,6 +55,30 @@ func (d simDice) shards() {
 		}
 		d.plan.Steps = append(d.plan.Steps, s)
 	}
+}
+
+// quiet leaves nothing of a life but its sessions, able workers, a death perhaps, and one
+// shard that is away for most of it: then nothing excuses the sessions of the others.
+func (d simDice) quiet() {
+	var enqueued []simStep
+	for _, s := range d.plan.Steps {
+		if s.do == "enqueue" {
+			s.at = second + d.upTo(9*second)
+			s.visit.person.AfterMin = d.upTo(6 * second)
+			enqueued = append(enqueued, s)
+		}
+	}
+	with := d.settings()
+	with.limit, with.polls, with.posts = 50, 32, pickOne(d, 4, 32)
+	d.plan.Steps = enqueued
+	for slot := range 2 {
+		d.plan.Steps = append(d.plan.Steps, simStep{do: "start", slot: slot, settings: with})
+	}
+	if d.chance(40) {
+		d.plan.Steps = append(d.plan.Steps, simStep{at: d.between(4*second, 9*second), do: "kill", slot: 1})
+	}
+	away := simStep{at: d.between(second, 4*second), do: "a shard is away", n: d.IntN(d.plan.Shards+1) - 1, lasts: 25 * second, absence: pickOne(d, shardDown, shardDrops, shardHangs)}
+	d.plan.Steps = append(d.plan.Steps, away, simStep{at: 30 * second, do: "the end", n: -1})
 }
 
 // startStranger starts a worker that was told another number of shards.
@@ -124,8 +152,11 @@ const crossSlot = "CROSSSLOT Keys in request don't hash to the same slot"
 // the connection what the absence is like. It also refuses what a cluster refuses.
 func (c *simConn) reaches(args []string) bool {
 	r := c.redis
+	if r.shards == 1 || c.calm {
+		return true
+	}
 	keys := keysOf(args)
-	if r.shards == 1 || c.calm || len(keys) == 0 {
+	if len(keys) == 0 {
 		return true
 	}
 	tag := hashTag(keys[0])
