@@ -36,7 +36,7 @@ func TestDev_HasASampleOfEveryMetric(t *testing.T) {
 		return strings.Contains(metricsOf(t, base), `identwatch_removals_total{account="default",result="removed"} 3`)
 	})
 	eventually(t, "the queues to be measured", func() bool {
-		return strings.Contains(metricsOf(t, base), `identwatch_queue_tasks{queue="identwatch-follow",state="completed"} 3`)
+		return strings.Contains(metricsOf(t, base), `identwatch_queue_tasks{queue="identwatch-follow",shard="0",state="completed"} 3`)
 	})
 	text := metricsOf(t, base)
 	readme, err := os.ReadFile("../../README.md")

@@ -25,7 +25,7 @@ func TestRun_EachCommandHasHelpWithExamples(t *testing.T) {
 func TestRun_HelpTellsTheEnvironment(t *testing.T) {
 	t.Parallel()
 	for command, want := range map[string]string{
-		"serve": config.Help(), "enqueue": config.Help("REDIS_URL", "ACCOUNTS"), "status": config.Help("REDIS_URL", "ACCOUNTS"), "sessions": config.Help("REDIS_URL", "ACCOUNTS"), "health": config.Help("LISTEN"), "doctor": config.Help(),
+		"serve": config.Help(), "enqueue": config.Help("REDIS_URL", "SHARDS", "ACCOUNTS"), "status": config.Help("REDIS_URL", "SHARDS", "ACCOUNTS"), "sessions": config.Help("REDIS_URL", "SHARDS", "ACCOUNTS"), "health": config.Help("LISTEN"), "doctor": config.Help(),
 		"simulate": "  MARKSIGN_ACCESS_TOKEN or MARKSIGN_ACCESS_TOKEN_FILE\n", "receive": "  WEBHOOK_SECRETS or WEBHOOK_SECRETS_FILE\n",
 	} {
 		if _, stdout, _ := exec(t, "", command, "--help"); !strings.Contains(stdout, "\nEnvironment:\n"+want) {
