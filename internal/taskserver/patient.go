@@ -62,8 +62,8 @@ func (p patient) EvalSha(ctx context.Context, sha string, keys []string, args ..
 	return p.evalSha(ctx, sha, keys, args...)
 }
 
-// dequeue waits until there is a task, or the server stops. Then it has asynq ask anew:
-// the arguments say when the task's lease ends, and were made before the wait.
+// dequeue waits until there is a task or the server stops. Then asynq asks again, because
+// the arguments hold the end of the lease, and were made before the wait.
 func (p patient) dequeue(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	if p.door.awaitPending() {
 		return redis.NewCmdResult(nil, redis.Nil)
